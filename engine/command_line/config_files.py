@@ -143,7 +143,7 @@ def read_yaml(file: Path) -> Any:
     """Reads a YAML file as OmegaConf does.
 
     Raises:
-        UserError: it cannot be read, is no YAML or no mapping, or holds a `${` that nothing closes.
+        UserError: it cannot be read, is no YAML or no mapping, holds a `${` that nothing closes, or what no config can.
     """
     try:
         node = OmegaConf.create(read_text(file))
@@ -153,9 +153,21 @@ def read_yaml(file: Path) -> Any:
         what = " ".join(str(error).split("\n    full_key")[0].split())
         remedy = "close the ${...}, or write \\${ for the text itself"
         raise UserError(what, where=f"{_shown(file)}: {error.full_key}", remedy=remedy) from error
+    except (OmegaConfBaseException, RecursionError, ValueError) as error:  # no config has such a key or value
+        raise _no_config(error, _shown(file)) from error
     if not OmegaConf.is_dict(node):
         raise UserError("holds no mapping", where=_shown(file), remedy="write `key: value` lines")
     return node
+
+
+def _no_config(error: Exception, file: str) -> UserError:
+    """Returns the error for a file that is YAML, of which a key or value is nothing that a config has."""
+    if isinstance(error, RecursionError):
+        return UserError("an anchor holds itself", where=file, remedy="write the values out in the place of *NAME")
+    key = getattr(error, "full_key", None)
+    what = " ".join(str(error).split("\n    full_key")[0].split())
+    remedy = "write texts, numbers, true, false, null, lists and mappings, and a text for each key"
+    return UserError(what, where=f"{file}: {key}" if key else file, remedy=remedy)
 
 
 def explain_yaml(error: yaml.YAMLError, file: str = "") -> UserError:

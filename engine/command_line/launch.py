@@ -58,6 +58,9 @@ def launch(arguments: Sequence[str]) -> int:
     from engine.run import check_config, run_folder
 
     flags, overrides = split_flags(arguments)
+    if searched := [text for text in overrides if text.startswith("sweep=")]:
+        remedy = "start the search on a node of the cluster, with cluster=ray; -m makes a job of a grid"
+        raise UserError("a search is no job: it starts its points itself", where=f"launch {searched[0]}", remedy=remedy)
     if others := [flag for flag in flags if flag not in _SWEEP]:
         remedy = "leave it out; -m makes a job of a sweep"
         raise UserError("is not for a job", where=f"launch {others[0]}", remedy=remedy)

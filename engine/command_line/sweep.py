@@ -18,7 +18,7 @@ from engine.errors import UserError
 from engine.generation.config import GeneratorKind
 from engine.pipeline.config import RunConfig
 from engine.runtime.console import Console
-from engine.storage.files import write_text
+from engine.storage.files import naming_a_full_disk, write_text
 from engine.sweeps.best import write_best
 from engine.sweeps.config import read_sweep
 from engine.sweeps.journal import Progress, Tried
@@ -59,8 +59,9 @@ def sweep(arguments: Sequence[str], console: Console | None = None) -> int:
     except UserError as error:
         raise UserError(error.what, where=f"{file}: {error.where}", remedy=error.remedy) from error
     checked = check(config, [text for text in arguments if not text.startswith(KEY)], _compose)
-    points = search(checked, _compose, console)
-    _show(checked, points, console)
+    with naming_a_full_disk(checked.folder):
+        points = search(checked, _compose, console)
+        _show(checked, points, console)
     failed = [point for point in points if point.progress is Progress.failed]
     for point in failed:
         console.warn(f"failed: point {point.number}: {' '.join(as_overrides(point.values))}: {point.said}")
@@ -72,9 +73,14 @@ def _compose(overrides: Sequence[str]) -> RunConfig:
 
 
 def _show(checked: Checked, points: Sequence[Tried], console: Console) -> None:
-    """Writes the page and the best experiment, and shows the best points."""
+    """Writes the best experiment and the page, and shows the best points."""
     config, folder = checked.config, checked.folder
     is_made_up = checked.run.samples.generator is GeneratorKind.fake
+    best, command = best_of(points, config.mode), ""
+    if best is not None:  # before the page, which computes more
+        given = [*checked.arguments, *as_overrides(best.values)]
+        score = f"point {best.number} of {config.name}: {checked.metric} {best.score:.4g}"
+        command = write_best(folder / "best.yaml", given, groups(), score)
     page = folder / "sweep.html"
     write_text(page, sweep_page(config, checked.metric, points, is_made_up=is_made_up))
     console.show("")
@@ -82,9 +88,5 @@ def _show(checked: Checked, points: Sequence[Tried], console: Console) -> None:
         console.warn(wording.MADE_UP)
     console.show(sweep_table(config, checked.metric, points))
     console.step("page", str(page))
-    best = best_of(points, config.mode)
-    if best is not None:
-        file = folder / "best.yaml"
-        given = [*checked.arguments, *as_overrides(best.values)]
-        write_best(file, given, groups(), f"point {best.number} of {config.name}: {checked.metric} {best.score:.4g}")
-        console.step("best", f"synthmill experiment={file}")
+    if command:
+        console.step("best", command)

@@ -1,18 +1,20 @@
 """The best point of a sweep as an experiment file, to be run, changed or named in other experiments.
 
 In: overrides. Out: YAML in the form of conf/experiment: the groups that were chosen, then the keys that differ. The
-command that runs it stands in its second line. Overrides that say where something runs are left out, and files that a
-group was chosen by stand in that command.
+command that runs it stands in its second line. Overrides that say where something runs are left out; files that a group
+was chosen by, and what takes a key away (`~key`), stand in that command.
 """
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import OverrideType
 from omegaconf import OmegaConf
 
 from engine.runtime.secrets import masked
@@ -24,8 +26,8 @@ _NOT_THE_EXPERIMENTS = ("run_dir", "runs_dir", "preview", "sample", "tracking", 
 _BY_PATH = (".yaml", ".yml")
 
 
-def write_best(file: Path, overrides: Sequence[str], groups: Sequence[str], score: str) -> None:
-    """Writes the experiment file.
+def write_best(file: Path, overrides: Sequence[str], groups: Sequence[str], score: str) -> str:
+    """Writes the experiment file, and returns the command that runs it, as a shell takes it.
 
     Args:
         file: where it goes.
@@ -39,7 +41,9 @@ def write_best(file: Path, overrides: Sequence[str], groups: Sequence[str], scor
         key, value = override.key_or_group, override.value()
         if key.partition(".")[0].partition("/")[0] in _NOT_THE_EXPERIMENTS:
             continue
-        if key == "experiment" and str(value).endswith(_BY_PATH):
+        if override.type is OverrideType.DEL:
+            beside.append(str(override.input_line))  # no file can take a key away
+        elif key == "experiment" and str(value).endswith(_BY_PATH):
             base = OmegaConf.load(Path(str(value)).expanduser())
         elif key not in groups:
             OmegaConf.update(keys, key, value, force_add=True)
@@ -53,5 +57,6 @@ def write_best(file: Path, overrides: Sequence[str], groups: Sequence[str], scor
     below = [entry for entry in values.pop("defaults", []) if entry != "_self_"]
     listed = [*below, *named, *chosen, "_self_"]
     text = yaml.safe_dump({"defaults": listed, **values}, allow_unicode=True, sort_keys=False)
-    command = " ".join([as_override("experiment", str(file)), *beside])
-    write_text(file, f"# @package _global_\n# synthmill {command}\n# {score}\n{text}")
+    command = shlex.join(["synthmill", as_override("experiment", str(file)), *beside])
+    write_text(file, f"# @package _global_\n# {command}\n# {score}\n{text}")
+    return command

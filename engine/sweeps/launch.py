@@ -13,6 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from engine.errors import UserError
 from engine.runtime.console import Console
+from engine.storage.files import is_locked
 from engine.sweeps.points import Compose, Point, is_finished
 from engine.sweeps.process import INTERRUPTED, STOPPED_EARLY, Outcome, Processes, State
 from engine.text.durations import format_seconds
@@ -35,7 +36,12 @@ def launch(points: Sequence[Point], at_a_time: int, compose: Compose, console: C
     Raises:
         KeyboardInterrupt: it came; the points that ran have committed what they had, and ended.
     """
-    processes, composing = Processes(), threading.Lock()
+
+    def say_so(point: Point) -> None:
+        console.step("sweep", f"{point.label}: another process runs it; waiting for it")
+
+    processes, composing, choosing = Processes(on_wait=say_so), threading.Lock(), threading.Lock()
+    pending = [*points]
 
     def finished(point: Point) -> bool:
         with composing:
@@ -44,7 +50,10 @@ def launch(points: Sequence[Point], at_a_time: int, compose: Compose, console: C
             except UserError:  # the point says so itself, in its log and its outcome
                 return False
 
-    def run(point: Point) -> Outcome:
+    def run_next() -> Outcome:
+        with choosing:  # one that another sweep runs comes last: others may end meanwhile
+            point = next((point for point in pending if not _is_taken(point)), pending[0])
+            pending.remove(point)
         outcome = processes.run(point, lambda: finished(point))
         console.step("sweep", f"{point.label}: {_in_words(outcome)}")
         return outcome
@@ -52,14 +61,22 @@ def launch(points: Sequence[Point], at_a_time: int, compose: Compose, console: C
     console.step("sweep", f"{len(points)} points, {min(at_a_time, len(points))} at a time")
     executor = ThreadPoolExecutor(at_a_time)
     try:
-        futures = [executor.submit(run, point) for point in points]
+        futures = [executor.submit(run_next) for _ in points]
         waiting: set[Future[Outcome]] = set(futures)
         while waiting:
             _, waiting = wait(waiting, _POLL_SECONDS, FIRST_COMPLETED)
-        return [future.result() for future in futures]
+        return sorted((future.result() for future in futures), key=lambda outcome: points.index(outcome.point))
     finally:
         processes.end()
         executor.shutdown(cancel_futures=True)
+
+
+def _is_taken(point: Point) -> bool:
+    """Tells whether another process runs a point; a lock that cannot be looked at is told of when it is to be taken."""
+    try:
+        return is_locked(point.lock_file)
+    except OSError:
+        return False
 
 
 def tell(outcomes: Sequence[Outcome], console: Console) -> int:

@@ -7,6 +7,7 @@ Judged questions to choose by are named as `model.validation.judged`, and then c
 
 from __future__ import annotations
 
+import math
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
@@ -87,13 +88,25 @@ def _check_validation(config: RunConfig, where: str) -> None:
 
 
 def read_metric(metric: str, run_dir: Path) -> float:
-    """Reads a metric of a finished run.
+    """Reads a metric of a finished run, a finite number.
 
     Raises:
-        UserError: the run did not measure it.
+        UserError: the run did not measure it, or it came to no number.
     """
+    value = _read(metric, run_dir)
+    if not math.isfinite(value):
+        remedy = "see the run's log; a point without a score counts as failed"
+        raise UserError(f"its {metric} is {value}", where=str(run_dir), remedy=remedy)
+    return value
+
+
+def _read(metric: str, run_dir: Path) -> float:
     if metric == HELD_OUT:
-        return _held_out(read_report(run_dir / "report"))
+        report = read_report(run_dir / "report")
+        if not report.held_out.queries:
+            remedy = "hold more documents out, or let more samples pass the filters"
+            raise UserError("no query of a held-out document is left to measure on", where=str(run_dir), remedy=remedy)
+        return _held_out(report)
     if metric == VALIDATION:
         record = ModelFolder(run_dir / "model").record().validation
         if record is None:

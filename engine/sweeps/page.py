@@ -5,6 +5,7 @@ In: a sweep's config and its points. Out: HTML in the style of the other pages, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from rich import box
@@ -37,16 +38,25 @@ def ranked(points: Sequence[Tried], mode: Mode) -> list[Tried]:
     """Returns points from the best finished one on; after these the stopped, the failed and the unfinished ones."""
     sign = -1 if mode is Mode.max else 1
 
-    def key(point: Tried) -> tuple[int, float, int]:
+    def key(point: Tried) -> tuple[int, bool, float, int]:
         value = point.score if point.score is not None else next(iter(point.curve[-1:]), 0.0)
-        return _ORDER.index(point.progress), sign * value, point.number
+        return _ORDER.index(point.progress), math.isnan(value), 0.0 if math.isnan(value) else sign * value, point.number
 
     return sorted(points, key=key)
 
 
 def best_of(points: Sequence[Tried], mode: Mode) -> Tried | None:
-    """Returns the best finished point; None where none is."""
-    return next((point for point in ranked(points, mode) if point.progress is Progress.finished), None)
+    """Returns the best finished point; None where none is, or none has a score that is a number."""
+    return next(iter(scored(ranked(points, mode))), None)
+
+
+def scored(points: Sequence[Tried]) -> list[Tried]:
+    """Returns the finished points whose score is a finite number; an older journal may hold one that is not."""
+    return [
+        point
+        for point in points
+        if point.progress is Progress.finished and point.score is not None and math.isfinite(point.score)
+    ]
 
 
 def sweep_page(config: SweepConfig, metric: str, points: Sequence[Tried], *, is_made_up: bool) -> str:
@@ -59,7 +69,7 @@ def sweep_page(config: SweepConfig, metric: str, points: Sequence[Tried], *, is_
         is_made_up: whether the fake generator wrote the samples.
     """
     best, order = best_of(points, config.mode), ranked(points, config.mode)
-    finished = [point for point in order if point.progress is Progress.finished]
+    finished = scored(order)
     keys = [parameter.key for parameter in config.space.parameters]
     shares = importance(config.space, points)
     values = {

@@ -37,11 +37,13 @@ class Point:
         label: what tells it from the others, for people: its overrides, without secrets.
         arguments: all that the command is given.
         run_dir: its run folder.
+        after: run folders of points that were told to end, and may hold a GPU until they have.
     """
 
     label: str
     arguments: tuple[str, ...]
     run_dir: Path
+    after: tuple[Path, ...] = ()
 
     @property
     def log_file(self) -> Path:
@@ -76,15 +78,30 @@ def _folder_name(overrides: str) -> str:
     return encoded[: LONGEST_NAME_BYTES - len(ending)].decode(errors="ignore") + ending
 
 
-def require_path_here(runs_dir: str) -> None:
+def require_path_here(runs_dir: str, otherwise: str = "") -> None:
     """Refuses a URL where points are watched by their folders, locks and logs on this disk.
+
+    Args:
+        runs_dir: the folder.
+        otherwise: another remedy than a folder, which is named before it.
 
     Raises:
         UserError: it is one.
     """
     if is_url(runs_dir):
-        remedy = "leave hydra/launcher out (points run one after the other), or name a folder that all nodes see"
+        remedy = f"{otherwise}name a folder that all nodes see"
         raise UserError("points of a sweep are watched on this disk", where=f"runs_dir={runs_dir}", remedy=remedy)
+
+
+def goes_on(config: RunConfig) -> bool:
+    """Tells whether the trainings that a run folder links to, finished or not, are those that its run would make now.
+
+    They are not where documents, settings or code have changed since. A run without any goes on.
+    """
+    config = with_inputs_here(config)
+    run_dir = run_folder(config)
+    trained = {run_dir / step.entry: step.fingerprint for step in wanted_steps(config) if step.noun == "model"}
+    return all(link.readlink().name == fingerprint for link, fingerprint in trained.items() if link.is_symlink())
 
 
 def is_finished(config: RunConfig) -> bool:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,13 +24,11 @@ from engine.errors import UserError
 from engine.runtime.own_packages import search_path
 from engine.storage.files import is_locked, locked, make_folder
 from engine.storage.run_folders import lock_file
-from engine.sweeps.lifeline import lifeline
+from engine.sweeps.lifeline import PATIENCE_SECONDS, lifeline
 from engine.sweeps.points import Point
 
 STOPPED_EARLY, INTERRUPTED = 3, 130
 """The exit codes of a run whose budget is used up, and of one that was interrupted."""
-_PATIENCE_SECONDS = 60.0
-"""So long a process that was asked to end may commit what it has before it is killed."""
 _TAIL_BYTES = 4096
 _LOOK_SECONDS = 0.5
 """So often a lock is tried that another process holds; nothing interrupts a thread that waits for it in the kernel."""
@@ -63,10 +62,12 @@ class Processes:
     """The points that run now, so that all of them can be ended at once.
 
     Attributes:
-        variables: the names of the environment variables that a point is given; None: all.
+        variables: the environment variables that a point is given; None: those of this process.
+        on_wait: told of a point that another process runs, or is still ending, when it begins to be waited for.
     """
 
-    variables: frozenset[str] | None = None
+    variables: Mapping[str, str] | None = None
+    on_wait: Callable[[Point], None] = lambda _: None
     _running: set[subprocess.Popen[bytes]] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _ending: threading.Event = field(default_factory=threading.Event)
@@ -74,18 +75,27 @@ class Processes:
     def run(self, point: Point, is_finished: Callable[[], bool]) -> Outcome:
         """Runs a point to its end, unless it is finished once nobody else runs it.
 
+        Whatever goes wrong on the way, such as a log that may not be written, is a failure of this point.
+
         Args:
             point: the point.
             is_finished: tells whether it is, asked when nobody else can be making it.
         """
+        try:
+            return self._run(point, is_finished)
+        except Exception as error:  # it is told with the outcome, as whatever ends a point
+            return failed_by(error, point)
+
+    def _run(self, point: Point, is_finished: Callable[[], bool]) -> Outcome:
         make_folder(point.run_dir.parent, where=f"run_dir={point.run_dir}")
-        with self._holding(point.lock_file) as is_held:
+        with self._holding(point) as is_held:
             if not is_held:
                 return Outcome(point, State.interrupted)
             if is_finished():
                 return Outcome(point, State.unchanged)
-            while is_locked(lock_file(point.run_dir)) and not self._ending.is_set():
-                self._ending.wait(_LOOK_SECONDS)  # a process whose sweep was killed holds it until it has committed
+            # A process that was asked to end, or whose sweep was killed, holds it until it has committed.
+            held = [lock_file(run_dir) for run_dir in (point.run_dir, *point.after)]
+            self._wait_while(lambda: any(map(is_locked, held)), point)
             started = time.monotonic()
             with point.log_file.open("wb") as log:
                 process = self._start(point, log.fileno())
@@ -98,24 +108,43 @@ class Processes:
             return _outcome(point, code, time.monotonic() - started)
 
     def end(self) -> None:
-        """Asks every running point to commit and end, and lets no other begin; `run` then returns."""
+        """Asks every running point to commit and end, and lets no other begin; `run` then returns.
+
+        A point that does not end in time is killed.
+        """
         with self._lock:
             self._ending.set()
             for process in self._running:
                 process.terminate()
+                killer = threading.Timer(PATIENCE_SECONDS, process.kill)  # which does nothing to one that has ended
+                killer.daemon = True
+                killer.start()
 
     @contextlib.contextmanager
-    def _holding(self, file: Path) -> Iterator[bool]:
-        """Waits for a lock, for as long as points are not ended; gives whether it is held."""
+    def _holding(self, point: Point) -> Iterator[bool]:
+        """Waits for the lock of a point, for as long as points are not ended; gives whether it is held."""
         with contextlib.ExitStack() as stack:
-            is_held = False
-            while not is_held and not self._ending.is_set():
+
+            def is_taken() -> bool:
                 try:
-                    stack.enter_context(locked(file, wait=False))
-                    is_held = True
+                    stack.enter_context(locked(point.lock_file, wait=False))
                 except BlockingIOError:
-                    self._ending.wait(_LOOK_SECONDS)
-            yield is_held
+                    return True
+                return False
+
+            yield self._wait_while(is_taken, point)
+
+    def _wait_while(self, is_taken: Callable[[], bool], point: Point) -> bool:
+        """Waits for what another process has, and says so once; returns False where points are ended meanwhile."""
+        is_told = False
+        while not self._ending.is_set():
+            if not is_taken():
+                return True
+            if not is_told:
+                self.on_wait(point)
+            is_told = True
+            self._ending.wait(_LOOK_SECONDS)
+        return False
 
     def _start(self, point: Point, log: int) -> subprocess.Popen[bytes] | None:
         with self._lock:
@@ -138,14 +167,13 @@ class Processes:
         if process.poll() is None:  # whoever waited was interrupted
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(_PATIENCE_SECONDS)
+                process.wait(PATIENCE_SECONDS)
             process.kill()
             process.wait()
 
     def _environment(self) -> Mapping[str, str]:
-        known = self.variables
-        inherited = {name: value for name, value in os.environ.items() if known is None or name in known}
-        return inherited | search_path() | {"PYTHONUNBUFFERED": "1"} | lifeline()
+        variables = os.environ if self.variables is None else self.variables
+        return {**variables} | search_path() | {"PYTHONUNBUFFERED": "1"} | lifeline()
 
 
 def last_line(log: Path) -> str:
@@ -155,6 +183,19 @@ def last_line(log: Path) -> str:
         lines = stream.read().decode("utf-8", "replace").splitlines()
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
     return ""
+
+
+def failed_by(error: Exception, point: Point) -> Outcome:
+    """Returns the outcome of a point that an error here kept from its end; where it is a fault of ours, the log has it.
+
+    The error is the one that is being handled.
+    """
+    if isinstance(error, UserError):
+        return Outcome(point, State.failed, said=str(error))
+    if not isinstance(error, OSError):
+        with contextlib.suppress(OSError), point.log_file.open("a", encoding="utf-8") as log:
+            traceback.print_exception(error, file=log)
+    return Outcome(point, State.failed, said=f"{type(error).__name__}: {error}")
 
 
 def _outcome(point: Point, code: int, seconds: float) -> Outcome:

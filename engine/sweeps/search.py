@@ -1,26 +1,34 @@
 """Which point is tried next: at random, or where Optuna's TPE expects the most of what is known.
 
-In: a space, and the points that were tried. Out: values, one point after the other. A search holds nothing that the
-journal does not: it is made anew of the journal's points when a sweep goes on. Points that were cut off, or failed,
-come first then, with the values that they had.
+In: a space, and the points that were tried. Out: values, one point after the other, none twice: the same settings are
+the same steps of the store, and would only repeat a score. A search holds nothing that the journal does not: it is made
+anew of the journal's points when a sweep goes on. Points that were cut off come first then, with the values that they
+had, and those that failed last.
 """
 
 from __future__ import annotations
 
-import json
+import itertools
+import math
 import random
 from collections.abc import Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.sweeps.journal import Progress, Tried
-from engine.sweeps.space import Kind, Parameter, Space, Values, rounded
+from engine.sweeps.space import Kind, Parameter, Space, Values, name_of
 
 if TYPE_CHECKING:
     import optuna
 
 _BEFORE_TPE = 10
 """Points that TPE draws at random at most, before it goes by what they reached; of a small sweep a third."""
+_ENDED = (Progress.finished, Progress.stopped)
+_ORDER = (*_ENDED, Progress.started, Progress.failed)
+_TRIES = 20
+"""So often another point is drawn in the place of one that was drawn before, until those that are left are listed."""
+_MOST_LISTED = 1000
+"""So many points that are left are listed at most, for one of them to be drawn."""
 
 
 class Method(Enum):
@@ -33,8 +41,8 @@ class Method(Enum):
 class Search(Protocol):
     """Chooses points."""
 
-    def ask(self) -> Values:
-        """Returns the values of another point."""
+    def ask(self) -> Values | None:
+        """Returns the values of a point that was not tried yet; None where the space has no other."""
 
     def tell(self, point: Tried) -> None:
         """Takes note of how a point ended."""
@@ -46,83 +54,143 @@ def make_search(method: Method, space: Space, tried: Sequence[Tried], seed: str,
     Args:
         method: how points are found.
         space: what is tried.
-        tried: the points so far.
+        tried: the points so far; those that are started or failed are taken to be running, as they are to be run again.
         seed: what is drawn follows from it, so that every start of a sweep needs another one.
         planned: the points of the whole sweep.
         low: whether low scores are the good ones.
     """
     draws = random.Random(seed)
     if method is Method.random:
-        return RandomSearch(space, draws)
-    search = TpeSearch(space, draws.getrandbits(31), planned, low=low)
-    for point in tried:
-        search.tell(point)
+        return RandomSearch(space, draws, tried)
+    search = TpeSearch(space, draws, planned, low=low)
+    for point in distinct(tried):
+        if point.progress in _ENDED:
+            search.tell(point)
+        else:
+            search.begin(point.values)
     return search
 
 
+def distinct(tried: Sequence[Tried]) -> list[Tried]:
+    """Returns points without those that repeat another one's settings: of these the one that came furthest stays.
+
+    No search draws a point twice, but journals from before that was so have such points.
+    """
+    kept: dict[str, Tried] = {}
+    for point in sorted(tried, key=lambda point: (_ORDER.index(point.progress), point.number)):
+        kept.setdefault(name_of(point.values), point)
+    return sorted(kept.values(), key=lambda point: point.number)
+
+
 class RandomSearch:
-    """Draws every point for itself."""
+    """Draws every point for itself, and none again."""
 
-    def __init__(self, space: Space, draws: random.Random) -> None:
+    def __init__(self, space: Space, draws: random.Random, tried: Sequence[Tried]) -> None:
         self._space, self._draws = space, draws
+        self._drawn = {name_of(point.values) for point in tried}
 
-    def ask(self) -> Values:
-        """Draws the values of another point."""
-        return self._space.draw(self._draws)
+    def ask(self) -> Values | None:
+        """Draws the values of a point that was not tried yet; None where the space has no other."""
+        drawn = (self._space.draw(self._draws) for _ in range(_TRIES))
+        values: Values | None = next((values for values in drawn if name_of(values) not in self._drawn), None)
+        if values is None:
+            values = left_of(self._space, self._drawn, self._draws)
+        if values is not None:
+            self._drawn.add(name_of(values))
+        return values
 
     def tell(self, point: Tried) -> None:
         """Draws nothing from it."""
 
 
+def left_of(space: Space, drawn: set[str], draws: random.Random) -> Values | None:
+    """Draws one of the points of a space that were not tried; None where there is none.
+
+    Args:
+        space: what is tried.
+        drawn: the names of the points that were drawn before.
+        draws: what one of the others is drawn by.
+    """
+    others = (values for values in space.settings(draws) if name_of(values) not in drawn)
+    left = list(itertools.islice(others, _MOST_LISTED))
+    return draws.choice(left) if left else None
+
+
 class TpeSearch:
     """Optuna's tree-structured Parzen estimator (Bergstra et al. 2011), asked for one point after the other.
 
-    Points that run now count as bad ones (`constant_liar`), so that two at a time are not the same. Those that the
+    Points that run now count as bad ones (`constant_liar`), so that two at a time are not alike. Those that the
     scheduler stopped count by their last validation.
     """
 
-    def __init__(self, space: Space, seed: int, planned: int, *, low: bool) -> None:
+    def __init__(self, space: Space, draws: random.Random, planned: int, *, low: bool) -> None:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         at_random = max(1, min(_BEFORE_TPE, planned // 3))
+        seed = draws.getrandbits(31)
         sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=at_random, constant_liar=True)
-        self._space = space
+        self._space, self._draws = space, draws
         self._study = optuna.create_study(direction="minimize" if low else "maximize", sampler=sampler)
-        self._asked: dict[str, int] = {}
+        self._drawn, self._known = set[str](), set[str]()
+        self._running: dict[str, int] = {}
 
-    def ask(self) -> Values:
-        """Returns the values that TPE chooses next."""
+    def ask(self) -> Values | None:
+        """Returns the values that TPE chooses among those that were not tried; None where the space has no other."""
+        import optuna
+
+        for _ in range(_TRIES):
+            trial = self._study.ask()
+            values: dict[str, Any] = {}
+            for parameter in self._space.parameters:
+                if parameter.counts(values):
+                    values[parameter.key] = _suggested(trial, parameter)
+            if name_of(values) not in self._drawn:
+                self._note(values, trial.number)
+                return values
+            self._study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+        left = left_of(self._space, self._drawn, self._draws)
+        if left is not None:
+            self.begin(left)
+        return left
+
+    def begin(self, values: Values) -> None:
+        """Takes note that a point is running, whose values were not asked for here."""
+        self._study.enqueue_trial(self._params(values))
         trial = self._study.ask()
-        values: dict[str, Any] = {}
         for parameter in self._space.parameters:
-            if parameter.counts(values):
-                values[parameter.key] = _suggested(trial, parameter)
-        self._asked[_name(values)] = trial.number
-        return values
+            if parameter.key in values:
+                _suggested(trial, parameter)
+        self._note(values, trial.number)
 
     def tell(self, point: Tried) -> None:
         """Adds what a point reached; one that failed is left out, since it says nothing of its values."""
         import optuna
 
-        number = self._asked.pop(_name(point.values), None)
-        if number is not None:  # it was asked for, and is known as running until now
+        number = self._running.pop(name_of(point.values), None)
+        if number is not None:
             self._study.tell(number, state=optuna.trial.TrialState.FAIL)
+        self._drawn.add(name_of(point.values))
         score = point.score if point.progress is Progress.finished else next(iter(point.curve[-1:]), None)
-        if point.progress not in (Progress.finished, Progress.stopped) or score is None:
+        if point.progress not in _ENDED or score is None or math.isnan(score) or name_of(point.values) in self._known:
             return
+        self._known.add(name_of(point.values))
         by_key = {parameter.key: parameter for parameter in self._space.parameters}
         self._study.add_trial(
             optuna.trial.create_trial(
-                params={key: as_known(by_key[key], value) for key, value in point.values.items()},
+                params=self._params(point.values),
                 distributions={key: distribution_of(by_key[key]) for key in point.values},
                 value=score,
             )
         )
 
+    def _params(self, values: Values) -> dict[str, Any]:
+        by_key = {parameter.key: parameter for parameter in self._space.parameters}
+        return {key: as_known(by_key[key], value) for key, value in values.items()}
 
-def _name(values: Values) -> str:
-    return json.dumps(values, sort_keys=True)
+    def _note(self, values: Values, number: int) -> None:
+        self._drawn.add(name_of(values))
+        self._running[name_of(values)] = number
 
 
 def _suggested(trial: optuna.trial.Trial, parameter: Parameter) -> Any:
@@ -131,7 +199,9 @@ def _suggested(trial: optuna.trial.Trial, parameter: Parameter) -> Any:
         return parameter.choices[trial.suggest_categorical(key, list(range(len(parameter.choices))))]
     if parameter.kind is Kind.int:
         return trial.suggest_int(key, int(parameter.low), int(parameter.high))
-    return rounded(trial.suggest_float(key, parameter.low, parameter.high, log=parameter.kind is Kind.loguniform))
+    return parameter.rounded(
+        trial.suggest_float(key, parameter.low, parameter.high, log=parameter.kind is Kind.loguniform)
+    )
 
 
 def distribution_of(parameter: Parameter) -> optuna.distributions.BaseDistribution:

@@ -11,9 +11,11 @@ In: what a sweep file says under `space`. Out: parameters, checked, and what one
 
 from __future__ import annotations
 
+import json
 import math
 import random
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -25,6 +27,14 @@ Values = Mapping[str, Any]
 """The value that each key has in one point; a key whose condition does not hold has none."""
 _DIGITS = 4
 """Digits of a real number that is tried: more say nothing, and make settings that nobody can read."""
+_PARTS = 3
+"""A range is cut into a thousand parts (10 ** 3) at least, whatever digits that takes where it is a narrow one."""
+_LARGEST = 2**53
+"""The largest whole number that is tried: beyond it a float, which a search computes with, skips some."""
+_WIDEST = 1e300
+"""The largest real number that is tried, so that a range has a width."""
+_KEY = re.compile(r"\+{0,2}[A-Za-z_][\w./@-]*")
+"""A config key or group, as an override has it before its equals sign."""
 
 
 class Kind(Enum):
@@ -65,14 +75,30 @@ class Parameter:
         if self.kind is Kind.int:
             return draws.randint(int(self.low), int(self.high))
         if self.kind is Kind.uniform:
-            return rounded(draws.uniform(self.low, self.high))
-        return rounded(math.exp(draws.uniform(math.log(self.low), math.log(self.high))))
+            return self.rounded(draws.uniform(self.low, self.high))
+        return self.rounded(math.exp(draws.uniform(math.log(self.low), math.log(self.high))))
+
+    def rounded(self, value: float) -> float:
+        """Rounds a real number to few digits, so that what is tried is what is read, and to no number out of the range.
+
+        It keeps four digits, and as many more as a narrow range needs: of 0.99999 to 1 four would leave only 1.
+        """
+        digits = math.ceil(_PARTS - math.log10(self.high - self.low))
+        if value:
+            digits = max(digits, _DIGITS - 1 - math.floor(math.log10(abs(value))))
+        return min(max(round(value, digits), self.low), self.high)
 
     def extremes(self) -> tuple[Any, ...]:
         """Returns values that between them show whether the key takes what is tried: all choices, or both ends."""
         if self.kind is Kind.choice:
             return self.choices
         return (int(self.low), int(self.high)) if self.kind is Kind.int else (self.low, self.high)
+
+    def listed(self) -> Sequence[Any] | None:
+        """Returns every value that may be tried; None of a range of real numbers."""
+        if self.kind is Kind.choice:
+            return self.choices
+        return range(int(self.low), int(self.high) + 1) if self.kind is Kind.int else None
 
     def described(self) -> str:
         """Returns what is tried in words, for a page."""
@@ -97,12 +123,33 @@ class Space:
 
     def checks(self) -> list[dict[str, Any]]:
         """Returns points that together have every extreme of every key: the sum of the values, not their product."""
-        first = self._with({})
-        every = [first]
+        above = {parameter.key: parameter for parameter in self.parameters}
+        every = [self._with({})]
         for parameter in self.parameters:
-            fixed = {key: wanted[0] for key, wanted in parameter.when.items()}
+            fixed = {key: wanted[0] for key, wanted in _needed(parameter.when, above).items()}
             every += [self._with({**fixed, parameter.key: value}) for value in parameter.extremes()]
         return [point for number, point in enumerate(every) if point not in every[:number]]
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether it has more points than can be listed: a key of it has a range of real numbers."""
+        return any(parameter.listed() is None for parameter in self.parameters)
+
+    def settings(self, draws: random.Random) -> Iterator[dict[str, Any]]:
+        """Gives every point that there is, one after the other; of a range of real numbers one, which is drawn."""
+        return self._settings(0, {}, draws)
+
+    def _settings(self, number: int, values: dict[str, Any], draws: random.Random) -> Iterator[dict[str, Any]]:
+        if number == len(self.parameters):
+            yield values
+            return
+        parameter = self.parameters[number]
+        if not parameter.counts(values):
+            yield from self._settings(number + 1, values, draws)
+            return
+        listed = parameter.listed()
+        for value in [parameter.draw(draws)] if listed is None else listed:
+            yield from self._settings(number + 1, {**values, parameter.key: value}, draws)
 
     def _with(self, fixed: Values) -> dict[str, Any]:
         values: dict[str, Any] = {}
@@ -112,9 +159,9 @@ class Space:
         return values
 
 
-def rounded(value: float) -> float:
-    """Rounds a real number to a few digits, so that what is tried is what is read."""
-    return float(f"{value:.{_DIGITS}g}")
+def name_of(values: Values) -> str:
+    """Returns a text that equal points have in common, and no others."""
+    return json.dumps(values, sort_keys=True)
 
 
 def as_overrides(values: Values) -> list[str]:
@@ -137,7 +184,16 @@ def read_space(given: object, where: str) -> Space:
         raise UserError("tries no key", where=f"{where}: space", remedy=remedy)
     parameters: list[Parameter] = []
     for key, said in given.items():
-        parameters.append(_parameter(str(key), said, {one.key: one for one in parameters}, f"{where}: space.{key}"))
+        place = f"{where}: space.{key}"
+        if not _KEY.fullmatch(str(key)):
+            raise UserError(
+                f"{key!r} is no key", where=place, remedy="name a config key or group, such as model.epochs"
+            )
+        parameters.append(_parameter(str(key), said, {one.key: one for one in parameters}, place))
+    bare = [parameter.key.lstrip("+") for parameter in parameters]
+    for key in bare:
+        if bare.count(key) > 1:
+            raise UserError(f"{key} is given twice", where=f"{where}: space.{key}", remedy="leave one of them out")
     return Space(tuple(parameters))
 
 
@@ -154,14 +210,35 @@ def _parameter(key: str, said: object, above: Mapping[str, Parameter], where: st
         raise UserError(f"{len(named)} kinds of values", where=where, remedy=f"give one of: {', '.join(kinds)}")
     kind, values = Kind(named[0]), said[named[0]]
     when = _conditions(said.get("when", {}), above, where)
-    if not isinstance(values, Sequence) or isinstance(values, str):
+    if not isinstance(values, Sequence) or isinstance(values, str | bytes):
         raise UserError(f"{values!r} is no list", where=where, remedy=f"write {kind.value}: [..., ...]")
     if kind is Kind.choice:
-        if not values:
-            raise UserError("has no value to choose", where=where, remedy="write choice: [A, B]")
+        _check_choices(values, where)
         return Parameter(key, kind, tuple(values), when=when)
     low, high = _ends(kind, values, where)
     return Parameter(key, kind, low=low, high=high, when=when)
+
+
+def _check_choices(values: Sequence[Any], where: str) -> None:
+    if not values:
+        raise UserError("has no value to choose", where=where, remedy="write choice: [A, B]")
+    for number, value in enumerate(values):
+        if not _is_plain(value):
+            remedy = "write a text, a finite number, true, false or null, a list, or a mapping from texts"
+            raise UserError(f"{value!r} is no value of a config", where=f"{where}.choice", remedy=remedy)
+        if value in values[:number]:
+            first = values[values.index(value)]
+            what = f"{value!r} is given twice" + (f", first as {first!r}" if repr(first) != repr(value) else "")
+            raise UserError(what, where=f"{where}.choice", remedy="leave one of them out: choices are drawn evenly")
+
+
+def _is_plain(value: object) -> bool:
+    """Tells whether an override and JSON can say a value: YAML knows more of them, such as bytes and infinity."""
+    if isinstance(value, Mapping):
+        return all(isinstance(name, str) and _is_plain(part) for name, part in value.items())
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return math.isfinite(value) if isinstance(value, float) else value is None or isinstance(value, str | int)
 
 
 def _ends(kind: Kind, values: Sequence[Any], where: str) -> tuple[float, float]:
@@ -171,11 +248,15 @@ def _ends(kind: Kind, values: Sequence[Any], where: str) -> tuple[float, float]:
         remedy = f"write {kind.value}: [LOWEST, HIGHEST], each a {number}"
         raise UserError(f"{list(values)} are not two {number}s", where=where, remedy=remedy)
     low, high = values
+    most, named = (_LARGEST, "2**53") if kind is Kind.int else (_WIDEST, f"{_WIDEST:.0e}")
+    if any(most < abs(value) < math.inf for value in values):
+        raise UserError("an end of the range is too large", where=where, remedy=f"stay within -{named} and {named}")
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise UserError(f"from {low} to {high} there is nothing to try", where=where, remedy="put the lower one first")
     if kind is Kind.loguniform and low <= 0:
         raise UserError(f"{low} has no logarithm", where=where, remedy="begin above 0, or use uniform")
-    return low, high
+    # As written into overrides: 1 is a whole number, which a key may take though it takes nothing between 1 and 2.
+    return (low, high) if kind is Kind.int else (float(low), float(high))
 
 
 def _conditions(said: object, above: Mapping[str, Parameter], where: str) -> dict[str, tuple[Any, ...]]:
@@ -191,11 +272,37 @@ def _conditions(said: object, above: Mapping[str, Parameter], where: str) -> dic
         wanted = tuple(value) if isinstance(value, list) else (value,)
         for one in wanted:
             if one not in parameter.choices:
+                alike = next((choice for choice in parameter.choices if str(choice) == str(one)), None)
                 remedy = suggest(str(one), map(str, parameter.choices))
+                if alike is not None:
+                    remedy = f"write it as its choice has it, {alike!r}: quotes make a text of a number"
                 raise UserError(f"{key} is never {one!r}", where=f"{where}.when", remedy=remedy)
         if not wanted:
             raise UserError(
                 f"{key} has no value here", where=f"{where}.when", remedy="name the values at which it counts"
             )
         conditions[str(key)] = wanted
+    for key, values in _needed(conditions, above).items():
+        if not values:
+            what = f"never holds: {key} would need two values at once, by the conditions of what is named here"
+            raise UserError(what, where=f"{where}.when", remedy="mend one of the conditions, or leave the key out")
     return conditions
+
+
+def _needed(when: Mapping[str, tuple[Any, ...]], above: Mapping[str, Parameter]) -> dict[str, tuple[Any, ...]]:
+    """Returns what has to be chosen for a condition to hold: also of the keys on which those depend that it names.
+
+    Args:
+        when: the condition.
+        above: all parameters that it may name, by key.
+
+    Returns:
+        The values that each key may have; none of a key at which the conditions meet nowhere.
+    """
+    needed: dict[str, tuple[Any, ...]] = {}
+    waiting = list(when.items())
+    while waiting:
+        key, wanted = waiting.pop()
+        needed[key] = tuple(value for value in needed.get(key, wanted) if value in wanted)
+        waiting += above[key].when.items()
+    return needed

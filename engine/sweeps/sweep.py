@@ -7,10 +7,13 @@ points that ended are known by their scores, and those that were cut off go on f
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.errors import UserError
 from engine.pipeline.config import RunConfig
@@ -23,17 +26,26 @@ from engine.runtime.console import Console
 from engine.runtime.secrets import is_secret, redacted
 from engine.storage.files import locked, make_folder
 from engine.storage.typed import to_json_values
-from engine.sweeps.config import Mode, SweepConfig
+from engine.sweeps.alike import check_alike, check_outputs, may_move_held_out
+from engine.sweeps.config import Mode, SweepConfig, check_mode
+from engine.sweeps.identity import comparable
 from engine.sweeps.journal import Journal, Progress, Tried
 from engine.sweeps.metric import VALIDATION, check_metric, default_metric
-from engine.sweeps.points import FOLDER, Compose, Point, is_finished, require_path_here
+from engine.sweeps.places import placed
+from engine.sweeps.points import FOLDER, Compose, goes_on, is_finished, require_path_here
 from engine.sweeps.process import check_ports, points_at_a_time
 from engine.sweeps.search import Search, make_search
-from engine.sweeps.space import as_overrides
+from engine.sweeps.space import Values, as_overrides, name_of
 from engine.sweeps.stopping import Stop
 from engine.sweeps.written import as_override, replacing
 
-_OUTSIDE_MODEL = ("documents", "demonstrations", "task", "prompts", "samples", "judge", "examples", "queries", "seed")
+if TYPE_CHECKING:
+    from engine.sweeps.trials import Trials
+
+_OUTSIDE_MODEL = (
+    *("documents", "demonstrations", "task", "prompts", "samples", "judge", "examples", "queries", "seed"),
+    *("experiment", "language", "expand"),
+)
 """The first parts of keys that change which held-out queries there are."""
 _THE_SWEEPS = ("run_dir", "tracking.figures", "preview", "sample")
 """Keys that a sweep sets, or that make a run none."""
@@ -70,36 +82,49 @@ def check(config: SweepConfig, overrides: Sequence[str], compose: Compose) -> Ch
         UserError: a key or value of the space is wrong or secret, no step reports the metric, or a setting is the
             sweep's own.
     """
-    given = tuple(replacing(config.overrides, overrides))
-    points = [as_overrides(values) for values in config.space.checks()]
-    _check_keys([text.lstrip("+").partition("=")[0] for text in given], config.where)
-    for parameter in config.space.parameters:
-        _check_keys([parameter.key], f"{config.where}: space.{parameter.key}")
-    _check_secrets([*given, *(text for point in points for text in point)], config.where)
-    composed = [with_inputs_here(run) for run in [compose([*given, *point]) for point in points]]
-    first = composed[0]
+    _check_given(config, overrides)
+    given, points = tuple(replacing(config.overrides, overrides)), config.space.checks()
+
+    def run_of(values: Values) -> RunConfig:
+        run = with_inputs_here(compose([*given, *as_overrides(values)]))
+        _look_at(run)
+        return run
+
+    runs: list[RunConfig] = []
+    for values in points:
+        try:
+            runs.append(run_of(values))
+        except UserError as error:
+            raise placed(error, config, overrides, values, lambda: run_of({})) from error
+    first = runs[0]
     at_a_time = points_at_a_time(config.concurrency, first.cluster.address)
     # Any value may be drawn for several trials.
-    check_ports([port for run in composed for port in 2 * [run.watch.metrics_port]], at_a_time, "concurrency")
+    check_ports([port for run in runs for port in 2 * [run.watch.metrics_port]], at_a_time, "concurrency")
     metric = config.metric or default_metric(first)
-    for run in composed:
-        target_of(run)
-        look_at_inputs(run, wanted_steps(run))
+    for run in runs:
         check_metric(metric, run, f"{config.where}: metric")
+    check_mode(config, metric)
+    check_alike(runs, points, metric, config.stop, config.where)
     if config.stop is not Stop.none and metric != VALIDATION:
         what = f"{config.stop.value} goes by validations, and points are judged by {metric}"
         raise UserError(what, where=f"{config.where}: stop", remedy=f"set metric: {VALIDATION}, or stop: none")
-    if first.cluster.address.startswith("ray://"):
-        remedy = "start the sweep on a node of the cluster, with cluster.address=auto"
-        raise UserError(
-            "Ray Tune is not driven from outside", where=f"cluster.address={first.cluster.address}", remedy=remedy
-        )
-    require_path_here(first.runs_dir)
     folder = Path(first.runs_dir).expanduser().absolute() / FOLDER / config.name
     settings = [] if first.tracking.group else [as_override("tracking.group", config.name)]
     if first.cluster.address == "local" and not first.cluster.num_cpus and at_a_time > 1:
         settings.append(as_override("cluster.num_cpus", max(1, len(os.sched_getaffinity(0)) // at_a_time)))
     return Checked(config, first, tuple(replacing(given, settings)), metric, folder)
+
+
+def _look_at(run: RunConfig) -> None:
+    """Looks at what a point would read and write, and at where it would run."""
+    check_outputs(run)
+    target_of(run)
+    look_at_inputs(run, wanted_steps(run))
+    require_path_here(run.runs_dir)
+    if run.cluster.address.startswith("ray://"):
+        remedy = "start the sweep on a node of the cluster, with cluster.address=auto"
+        where = f"cluster.address={run.cluster.address}"
+        raise UserError("Ray Tune is not driven from outside", where=where, remedy=remedy)
 
 
 def search(checked: Checked, compose: Compose, console: Console) -> list[Tried]:
@@ -125,52 +150,73 @@ def search(checked: Checked, compose: Compose, console: Console) -> list[Tried]:
 
 
 def _search(checked: Checked, compose: Compose, console: Console) -> list[Tried]:
-    from engine.sweeps.trials import JournaledSearcher, Trials, make_scheduler, run_trials
+    from engine.sweeps.schedulers import make_scheduler
+    from engine.sweeps.trials import JournaledSearcher, Trials, run_trials
 
     config, low = checked.config, checked.config.mode is Mode.min
     journal = Journal(checked.folder, _identity(checked))
     trials = Trials(checked.folder, checked.arguments, checked.metric, low)
-    ended, waiting = _sorted(journal.points, trials.point, compose)
-    left = config.points - len(ended)
+    ended, waiting = _sorted(journal.points, trials, compose)
+    left = _left(config, ended)
     _say(checked, ended, waiting, left, console)
     if left > 0:
         logs = checked.folder / ".logs"
         logs.mkdir(exist_ok=True)
         start_ray(checked.run.cluster, logs)
         at_a_time = points_at_a_time(config.concurrency, checked.run.cluster.address)
-        chooser = _make_search(config, journal, ended)
-        searcher = JournaledSearcher(chooser, journal, trials, waiting[:left], console)
+        chooser = _make_search(config, journal, ended, waiting)
+        again = waiting[:left]
+        searcher = JournaledSearcher(chooser, journal, trials, again, console, new=left - len(again))
         run_trials(searcher, trials, left, at_a_time, make_scheduler(config.stop, ended, low=low))
     return journal.points
 
 
-def _make_search(config: SweepConfig, journal: Journal, ended: Sequence[Tried]) -> Search:
-    """Makes the search that goes on: it draws by the number of all points, or what was drawn would be drawn again."""
+def _left(config: SweepConfig, ended: Sequence[Tried]) -> int:
+    """Counts the points that are still to be tried: fewer than are wanted where the space has no more of them."""
+    left = config.points - len(ended)
+    if left <= 0 or config.space.is_endless:
+        return left
+    known = {name_of(point.values) for point in ended}
+    others = (values for values in config.space.settings(random.Random(0)) if name_of(values) not in known)
+    return sum(1 for _ in itertools.islice(others, left))
+
+
+def _make_search(config: SweepConfig, journal: Journal, ended: Sequence[Tried], waiting: Sequence[Tried]) -> Search:
+    """Makes the search that goes on: it draws by the number of all points, so as to draw others than those."""
     seed = f"{config.seed}/{len(journal.points)}"
-    return make_search(config.search, config.space, ended, seed, planned=config.points, low=config.mode is Mode.min)
+    tried = [*ended, *(Tried(point.number, point.values) for point in waiting)]  # which run again, however they ended
+    return make_search(config.search, config.space, tried, seed, planned=config.points, low=config.mode is Mode.min)
 
 
 def _identity(checked: Checked) -> dict[str, object]:
     """Returns what the points of a sweep have to share, so that their scores can be compared."""
     space = {parameter.key: to_json_values(parameter) for parameter in checked.config.space.parameters}
-    shared = [text for text in checked.arguments if not text.startswith(("tracking", "cluster"))]
+    shared = comparable(checked.arguments)
     return {"space": space, "metric": checked.metric, "mode": checked.config.mode.value, "overrides": shared}
 
 
-def _sorted(
-    points: Sequence[Tried], point_of: Callable[[Tried], Point], compose: Compose
-) -> tuple[list[Tried], list[Tried]]:
-    """Separates points that have ended from those that are to be run again.
+def _sorted(points: Sequence[Tried], trials: Trials, compose: Compose) -> tuple[list[Tried], list[Tried]]:
+    """Separates points that have ended from those that are to be run again, of which those that failed stand last.
 
-    A point that is finished, but whose steps would be made anew since documents or code have changed, is run again.
+    A point that is finished or was stopped, but whose steps would be made anew since documents or code have changed, is
+    run again. What is known of a training that does not go on is forgotten: it would be told as that of the new one.
     """
     ended, waiting = list[Tried](), list[Tried]()
     for point in points:
-        is_over = point.progress is Progress.stopped
-        if point.progress is Progress.finished:
-            is_over = is_finished(compose(point_of(point).arguments))
-        (ended if is_over else waiting).append(point)
-    return ended, waiting
+        try:
+            config = compose(trials.point(point).arguments)
+        except UserError:
+            if point.has_ended:
+                raise
+            waiting.append(point)  # it says so itself, in its log and its outcome
+            continue
+        is_over = goes_on(config)
+        if not is_over:
+            trials.figures_file(point.number).unlink(missing_ok=True)
+        elif point.progress is Progress.finished:
+            is_over = is_finished(config)
+        (ended if point.has_ended and is_over else waiting).append(point)
+    return ended, sorted(waiting, key=lambda point: point.progress is Progress.failed)
 
 
 def _say(checked: Checked, ended: Sequence[Tried], waiting: Sequence[Tried], left: int, console: Console) -> None:
@@ -181,30 +227,50 @@ def _say(checked: Checked, ended: Sequence[Tried], waiting: Sequence[Tried], lef
     console.step(
         "sweep", f"{config.points} points by {config.search.value}{stop}, judged by {checked.metric}{known}{again}"
     )
+    if (known_or_left := len(ended) + max(left, 0)) < config.points:
+        console.step("sweep", f"{known_or_left} in all: the space has no other settings, and none is tried twice")
     swept = [parameter.key for parameter in config.space.parameters]
-    moved = [key for key in swept if key.partition(".")[0] in _OUTSIDE_MODEL]
-    judged = checked.run.model.validation.judged
-    if moved and left > 0 and checked.metric in ("validation", "held_out") and not judged:
+    moved = [key for key in swept if _bare(key).partition(".")[0] in _OUTSIDE_MODEL]
+    if moved and left > 0 and may_move_held_out(checked.metric, checked.run):
         what = f"{', '.join(moved)} may change which queries are held out, and scores are then not of the same queries"
-        console.warn(f"{what}; development questions (model.validation.judged) are the same for all points")
+        remedy = f"development questions are (metric: {VALIDATION}, model.validation.queries=judged)"
+        console.warn(f"{what}; {remedy}")
 
 
-def _check_keys(keys: Sequence[str], where: str) -> None:
-    for key in keys:
-        if key in _THE_SWEEPS:
-            raise UserError(f"{key} is set by the sweep itself", where=where, remedy="leave it out")
-        if is_secret(key.rpartition(".")[2]):
-            remedy = "set it in the environment, such as HF_TOKEN, or in a config file"
-            raise UserError(
-                f"{key} is a secret, and a sweep writes what its points are given", where=where, remedy=remedy
-            )
+def _check_given(config: SweepConfig, typed: Sequence[str]) -> None:
+    """Refuses overrides and keys of the space that are the sweep's own or secret, and keys that are given by both."""
+    swept = {_bare(parameter.key) for parameter in config.space.parameters}
+    for text in (*config.overrides, *typed):
+        file, key = "" if text in typed else f"{config.where}: overrides: ", _bare(text)
+        _check_key(key, f"{file}{key}")
+        _check_secret(text, f"{file}{key}")
+        if key in swept:
+            what = f"the space of {config.where} has values of {key} too, and these would stand in its place"
+            raise UserError(what, where=f"{file}{text}", remedy="leave one of the two out")
+    for parameter in config.space.parameters:
+        place = f"{config.where}: space.{parameter.key}"
+        _check_key(_bare(parameter.key), place)
+        for value in parameter.extremes():
+            _check_secret(as_override(parameter.key, value), place)
 
 
-def _check_secrets(texts: Sequence[str], where: str) -> None:
-    """Refuses overrides with a secret anywhere in them: in a mapping, in a URL, or one of the environment's."""
-    for text in texts:
-        if (shown := redacted(text)) != text:
-            remedy = "set it in the environment, such as HF_TOKEN, or in a config file"
-            raise UserError(
-                f"{shown} holds a secret, and a sweep writes what its points are given", where=where, remedy=remedy
-            )
+def _bare(text: str) -> str:
+    """Returns the key of an override, or of the space, without signs before it."""
+    return text.lstrip("+~").partition("=")[0]
+
+
+def _check_key(key: str, where: str) -> None:
+    if key in _THE_SWEEPS:
+        raise UserError(f"{key} is set by the sweep itself", where=where, remedy="leave it out")
+    if is_secret(key.rpartition(".")[2]):
+        remedy = "set it in the environment, such as HF_TOKEN, or in a config file"
+        raise UserError(f"{key} is a secret, and a sweep writes what its points are given", where=where, remedy=remedy)
+
+
+def _check_secret(text: str, where: str) -> None:
+    """Refuses an override with a secret anywhere in it: in a mapping, in a URL, or one of the environment's."""
+    if (shown := redacted(text)) != text:
+        remedy = "set it in the environment, such as HF_TOKEN, or in a config file"
+        raise UserError(
+            f"{shown} holds a secret, and a sweep writes what its points are given", where=where, remedy=remedy
+        )

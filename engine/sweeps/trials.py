@@ -8,31 +8,31 @@ in a folder that is removed: to go on, the journal knows what was tried, and the
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import platform
 import shutil
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ray import tune
-from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
+from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from engine.errors import UserError
-from engine.runtime.capacity import JOB_VARIABLE, own_job
 from engine.runtime.console import Console
+from engine.sweeps.curves import curves
 from engine.sweeps.journal import Journal, Progress, Tried
-from engine.sweeps.metric import TRACKED, read_metric
+from engine.sweeps.metric import read_metric
 from engine.sweeps.points import Point
-from engine.sweeps.process import Outcome, Processes, State
+from engine.sweeps.process import Outcome, Processes, State, failed_by
 from engine.sweeps.search import Search
 from engine.sweeps.space import as_overrides
-from engine.sweeps.stopping import Stop
 from engine.sweeps.written import replacing
 from engine.text.durations import format_seconds
 
@@ -42,18 +42,13 @@ _QUIET = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends a sweep as it ends a run
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a point that makes samples has nothing to report yet
 }
+_OF_A_NODE = ("CUDA_VISIBLE_DEVICES", "HOME", "HOSTNAME", "LD_LIBRARY_PATH", "PATH", "RAY_TMPDIR", "TMPDIR")
+"""Variables that say what there is on a machine, and where."""
 _TUNE_FOLDER = ".tune-"
 _CPUS = 0.001
 """What a trial asks of Ray: the least that it counts. A point's own steps take the CPUs."""
-_POLL_SECONDS = 0.5
-_ALL_VALIDATIONS = 10_000
-"""More validations than any training has: ASHA stops no point for having come to the end."""
-_FIRST_STOP = 2
-"""The validation at which a point may first be stopped: one of few queries after a few steps says too little."""
-_REDUCTION = 3
-"""ASHA keeps the best third at each of its rungs: at validation 2, 6, 18 ..."""
 _HOPELESS = 3
-"""So many failures, while no point has come to its end, are taken to be those of all points."""
+"""So many failures, while no point has come to its end or trains, are taken to be those of all points."""
 _MOST_DEATHS = 2
 """So often a trial whose actor died, with its node for example, is started again; its run goes on."""
 
@@ -74,15 +69,20 @@ class Trials:
     metric: str
     low: bool = False
 
-    def point(self, tried: Tried) -> Point:
-        """Returns the run of a point."""
+    def run_dir(self, number: int) -> Path:
+        """Returns the run folder of a point."""
+        return self.folder / f"{number:04d}"
+
+    def point(self, tried: Tried, after: Sequence[int] = ()) -> Point:
+        """Returns the run of a point, which begins once those that were stopped have ended (`after`: their numbers)."""
         overrides = as_overrides(tried.values)
-        run_dir = self.folder / f"{tried.number:04d}"
+        run_dir = self.run_dir(tried.number)
         places = {"run_dir": str(run_dir), "tracking.figures": str(self.figures_file(tried.number))}
         return Point(
             f"point {tried.number}: {' '.join(overrides)}",
             tuple(replacing(self.arguments, [*overrides, *as_overrides(places)])),
             run_dir,
+            tuple(map(self.run_dir, after)),
         )
 
     def figures_file(self, number: int) -> Path:
@@ -91,18 +91,26 @@ class Trials:
 
 
 @dataclass(frozen=True)
-class _Past:
-    """A point that ended before this start, as a scheduler sees a trial."""
+class _Start:
+    """How a sweep was started, for its points: where Ray has an actor for them, the environment is another one.
 
-    trial_id: str
+    Attributes:
+        variables: the environment of whoever started it. The job that it is the driver of is among them, of which Ray
+            does not tell its actors: a point is to count what that driver holds.
+        node: the machine.
+        home: the folder, from which paths go.
+    """
 
+    variables: Mapping[str, str] = field(repr=False)
+    node: str
+    home: Path
 
-class _Idle:
-    """What a scheduler sees of Tune while nothing runs yet."""
-
-    def get_live_trials(self) -> list[Any]:
-        """Returns no trial."""
-        return []
+    def variables_here(self) -> dict[str, str]:
+        """Returns what a point is given on this node: on another one, what is of a node is that one's."""
+        if self.node == platform.node():
+            return dict(self.variables)
+        known = {name: value for name, value in self.variables.items() if name not in _OF_A_NODE}
+        return known | {name: os.environ[name] for name in _OF_A_NODE if name in os.environ}
 
 
 class JournaledSearcher(Searcher):
@@ -112,51 +120,113 @@ class JournaledSearcher(Searcher):
         search: chooses new points.
         journal: takes note of all of them.
         trials: how they are run.
-        waiting: points that an earlier start left without an end, which come first.
+        waiting: points that an earlier start left without an end; those that failed stand last.
         console: where a line is printed as each point ends.
+        new: so many points are drawn, after those that wait and before those of them that failed.
     """
 
     def __init__(
-        self, search: Search, journal: Journal, trials: Trials, waiting: Sequence[Tried], console: Console
+        self, search: Search, journal: Journal, trials: Trials, waiting: Sequence[Tried], console: Console, *, new: int
     ) -> None:
         super().__init__()
         self._search, self._journal, self._trials, self._console = search, journal, trials, console
-        self._waiting = list(waiting)
+        self._waiting, self._new = list(waiting), new
         self._numbers: dict[str, int] = {}
-        self._failures = self._ends = 0
+        self._has_trained: dict[str, bool] = {}
+        self._told_to_end: list[int] = []
+        again = {point.number for point in waiting}
+        self._not_all_fail = any(point.has_ended for point in journal.points if point.number not in again)
+        self._failures, self._has_given_up = 0, False
+        self.error: Exception | None = None
+        """What went wrong here, which Tune would hide, or take for a failure of the trial."""
 
     def suggest(self, trial_id: str) -> Any:
-        """Returns the next point; none where the first few have all failed."""
-        if self._failures >= _HOPELESS and not self._ends:
+        """Returns the next point; nothing yet, or none at all, where the first few have all failed.
+
+        A point that trains, or one that came to its end at an earlier start, shows that not all of them fail. Where
+        those that run have shown nothing yet, they are waited for.
+        """
+        self._raise_what_went_wrong()
+        with self._noting():
+            return self._suggest(trial_id)
+
+    def _suggest(self, trial_id: str) -> Any:
+        if self._failures >= _HOPELESS and not self._not_all_fail and not any(self._has_trained.values()):
+            return None if self._has_trained else self._give_up()
+        point = self._next()
+        if point is None:
             return Searcher.FINISHED
-        if self._waiting:
-            point = self._waiting.pop(0)
-            if point.progress is not Progress.started:  # it begins anew, and what it tracked is of another start
-                self._trials.figures_file(point.number).unlink(missing_ok=True)
-            point = self._journal.put(Tried(point.number, point.values))
-        else:
-            point = self._journal.begin(self._search.ask())
-        self._numbers[trial_id] = point.number
-        return {"number": point.number, "values": json.dumps(dict(point.values))}
+        self._numbers[trial_id], self._has_trained[trial_id] = point.number, False
+        values = json.dumps(dict(point.values))
+        return {"number": point.number, "values": values, "after": json.dumps(self._told_to_end)}
+
+    def _next(self) -> Tried | None:
+        """Takes the next point: one that was cut off, else a new one, else one that failed before; None: no other."""
+        is_cut_off = bool(self._waiting) and self._waiting[0].progress is not Progress.failed
+        values = self._search.ask() if self._new > 0 and not is_cut_off else None
+        if values is not None:
+            self._new -= 1
+            return self._journal.begin(values)
+        if not self._waiting:
+            return None
+        point = self._waiting.pop(0)
+        return self._journal.put(Tried(point.number, point.values))
+
+    def _give_up(self) -> Any:
+        """Tells Tune, and once the person, that no other point is tried."""
+        if not self._has_given_up:
+            left = len(self._waiting) + self._new
+            what = f"the search gives up: {self._failures} points failed and none came to its end"
+            self._console.warn(f"{what}; {left} are left, and the same command goes on once the cause is mended")
+        self._has_given_up = True
+        return Searcher.FINISHED
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Takes note of a validation."""
+        self._raise_what_went_wrong()
         if result.get("curve"):
-            self._journal.change(self._numbers[trial_id], curve=result["curve"])
+            with self._noting():
+                self._has_trained[trial_id] = True
+                self._journal.follow(self._numbers[trial_id], result["curve"])
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Takes note of the end of a point: what the trial says, or that the scheduler stopped it."""
-        result, number = result or {}, self._numbers[trial_id]
+        """Takes note of the end of a point: what the trial says, or that the scheduler stopped it.
+
+        An error ends the sweep at what Tune asks next: at this one it would run the point once more.
+        """
+        with contextlib.suppress(Exception), self._noting():  # it is kept, and raised by whoever runs the trials
+            self._complete(trial_id, result or {}, error=error)
+
+    def _complete(self, trial_id: str, result: dict[str, Any], *, error: bool) -> None:
+        if trial_id not in self._has_trained:  # it was told already, and something of Tune's failed afterwards
+            return
+        number = self._numbers[trial_id]
         progress = Progress(result["progress"]) if "progress" in result else Progress.stopped
         if error or not result:
             progress = Progress.failed
         said = str(result.get("said", "")) or ("its actor died" if progress is Progress.failed else "")
         changes = {"curve": result.get("curve", []), "seconds": result.get("time_total_s", 0.0), "said": said}
         point = self._journal.change(number, progress=progress, score=result.get("score"), **changes)
-        self._failures += progress is Progress.failed
-        self._ends += progress is not Progress.failed
+        self._has_trained.pop(trial_id)
+        if "progress" not in result:  # its trial is over, and its process commits what it has
+            self._told_to_end.append(number)
+        self._not_all_fail |= point.has_ended
+        self._failures += progress is Progress.failed and result.get("state") != State.ended_early.value
         self._search.tell(point)
         self._console.step("sweep", f"{self._trials.point(point).label}: {in_words(point)}")
+
+    @contextlib.contextmanager
+    def _noting(self) -> Iterator[None]:
+        """Keeps the first error of the block, and lets it pass."""
+        try:
+            yield
+        except Exception as error:
+            self.error = self.error or error
+            raise
+
+    def _raise_what_went_wrong(self) -> None:
+        if self.error is not None:
+            raise self.error
 
     def __reduce__(self) -> tuple[type[Searcher], tuple[()]]:
         """Leaves the search out of what Tune writes of itself: it has locks and a terminal, and is made anew."""
@@ -188,12 +258,15 @@ def run_trials(
         count: the points of this start.
         at_a_time: the most that run at the same time.
         scheduler: stops points.
+
+    Raises:
+        UserError: what became of a point could not be written.
     """
     os.environ.update(_QUIET)
     for leftover in trials.folder.glob(f"{_TUNE_FOLDER}*"):  # of a start that was killed
         shutil.rmtree(leftover)
-    given = {"trials": trials, "variables": frozenset(os.environ), "job": own_job(), "home": Path.cwd()}
-    trainable = tune.with_parameters(_run_point, **given)
+    start = _Start(dict(os.environ), platform.node(), Path.cwd())
+    trainable = tune.with_parameters(_run_point, trials=trials, start=start)
     with tempfile.TemporaryDirectory(prefix=_TUNE_FOLDER, dir=trials.folder) as tune_folder:
         tuner = tune.Tuner(
             tune.with_resources(trainable, {"cpu": _CPUS}),
@@ -211,98 +284,57 @@ def run_trials(
                 failure_config=tune.FailureConfig(max_failures=_MOST_DEATHS),
             ),
         )
-        tuner.fit()
+        try:
+            tuner.fit()
+        finally:
+            if searcher.error is not None:
+                raise searcher.error
 
 
-def make_scheduler(stop: Stop, tried: Sequence[Tried], *, low: bool) -> TrialScheduler:
-    """Makes Tune's scheduler, which then knows the validations of points that ended before this start."""
-    goes_by = {"time_attr": "training_iteration", "metric": "validation", "mode": "min" if low else "max"}
-    if stop is Stop.none:
-        return FIFOScheduler()
-    if stop is Stop.asha:
-        rungs = {"max_t": _ALL_VALIDATIONS, "grace_period": _FIRST_STOP, "reduction_factor": _REDUCTION}
-        scheduler: TrialScheduler = ASHAScheduler(**goes_by, **rungs)
-    else:
-        scheduler = MedianStoppingRule(**goes_by, grace_period=_FIRST_STOP)
-    idle = _Idle()
-    for point in tried:
-        if point.curve and point.progress in (Progress.finished, Progress.stopped):
-            past = _Past(f"before-{point.number}")
-            scheduler.on_trial_add(idle, past)
-            for number, score in enumerate(point.curve, 1):
-                scheduler.on_trial_result(idle, past, {"training_iteration": number, "validation": score})
-            scheduler.on_trial_complete(idle, past, {"training_iteration": number, "validation": score})
-    return scheduler
-
-
-def _run_point(config: dict[str, Any], trials: Trials, variables: frozenset[str], job: str, home: Path) -> None:
+def _run_point(config: dict[str, Any], trials: Trials, start: _Start) -> None:
     """Runs a point in the actor of its trial, and reports each of its validations, and its end.
 
     Args:
-        config: the point's number and values.
+        config: the point's number and values, and the points that have to end before.
         trials: how it is run.
-        variables: names of the environment variables of whoever started the sweep: Ray sets others here, such as a
-            number of threads that is this actor's, and no concern of the point's.
-        job: the job that the sweep is the driver of, which Ray does not tell its actors: a point is to count what
-            that driver holds.
-        home: the folder that the sweep was started in, from which its paths go.
+        start: how the sweep was started.
     """
-    os.chdir(home)
-    if job:
-        os.environ[JOB_VARIABLE] = job
-    point = trials.point(Tried(config["number"], json.loads(config["values"])))
-    file = trials.figures_file(config["number"])
-    processes, outcomes = Processes(variables), list[Outcome]()
+    point = trials.point(Tried(config["number"], json.loads(config["values"])), json.loads(config["after"]))
+    curve: list[float] = []
+
+    def report(so_far: list[float]) -> None:
+        curve[:] = so_far
+        tune.report({"validation": so_far[-1], "curve": so_far})
+
+    try:
+        os.chdir(start.home)
+        outcome = _followed(point, trials.figures_file(config["number"]), Processes(start.variables_here()), report)
+        end = _end(outcome, trials)
+    except Exception as error:  # else Tune would run the point again, and say nothing
+        end = _end(failed_by(error, point), trials)
+    tune.report(end | {"curve": curve})  # without a validation: a scheduler would count the last one twice
+
+
+def _followed(point: Point, file: Path, processes: Processes, report: Callable[[list[float]], None]) -> Outcome:
+    """Runs a point, and tells of each of its validations with those before."""
+    outcomes = list[Outcome]()
     thread = threading.Thread(target=lambda: outcomes.append(processes.run(point, lambda: False)), daemon=True)
     thread.start()
     try:
-        curve: list[float] = []
-        for curve in _curves(file, thread.is_alive):
-            tune.report({"validation": curve[-1], "curve": curve})
+        for curve in curves(file, thread.is_alive):
+            report(curve)
     finally:
         processes.end()
         thread.join()
-    if not outcomes:
-        raise RuntimeError(f"{point.label} could not be started; see {point.log_file}")
-    end = _end(outcomes[0], trials)
-    tune.report(end | {"curve": curve} | ({"validation": curve[-1]} if curve else {}))
+    return outcomes[0]
 
 
 def _end(outcome: Outcome, trials: Trials) -> dict[str, Any]:
     """Reads what a point that ended has reached."""
     if outcome.state not in (State.finished, State.unchanged):
-        return {"progress": Progress.failed.value, "said": outcome.said or outcome.state.value}
+        said = outcome.said or outcome.state.value
+        return {"progress": Progress.failed.value, "said": said, "state": outcome.state.value}
     try:
         return {"progress": Progress.finished.value, "score": read_metric(trials.metric, outcome.point.run_dir)}
     except UserError as error:
         return {"progress": Progress.failed.value, "said": str(error)}
-
-
-def _curves(file: Path, goes_on: Callable[[], bool]) -> Iterator[list[float]]:
-    """Gives the validations so far, each time that there is another one, until the point has ended."""
-    seen = 0
-    while True:
-        ended = not goes_on()  # asked first, so that nothing can be tracked after the last look
-        curve = read_curve(file)
-        for number in range(seen, len(curve)):
-            yield curve[: number + 1]
-        seen = max(seen, len(curve))
-        if ended:
-            return
-        time.sleep(_POLL_SECONDS)
-
-
-def read_curve(file: Path) -> list[float]:
-    """Reads the score after each validation from what a run tracked, by step, without that of the base at step 0.
-
-    A training that went on from a checkpoint has tracked some steps twice; they count once.
-    """
-    if not file.exists():
-        return []
-    by_step: dict[int, float] = {}
-    for line in file.read_text(encoding="utf-8").splitlines(keepends=True):
-        if line.endswith("\n"):  # else it is being written
-            figures = json.loads(line)
-            if figures["noun"] == "model" and TRACKED in figures and figures["step"] > 0:
-                by_step[figures["step"]] = figures[TRACKED]
-    return [by_step[step] for step in sorted(by_step)]

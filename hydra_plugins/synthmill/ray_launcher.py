@@ -94,7 +94,8 @@ class RayLauncher(Launcher):
 
         config = self._context.config_loader.load_sweep_config(self._config, list(overrides))
         names = str(config.hydra.job.override_dirname) or "0"
-        require_path_here(config.run_dir or config.runs_dir)
+        one_by_one = "leave hydra/launcher out (points run one after the other), or "
+        require_path_here(config.run_dir or config.runs_dir, one_by_one)
         run_dir = Path(grid_folder(config.run_dir, config.runs_dir, config.name, names)).expanduser().absolute()
         for_hydra = [text for text in self._config.hydra.overrides.hydra if text.startswith("hydra.searchpath=")]
         its_own = [*for_hydra, as_override("run_dir", str(run_dir))]

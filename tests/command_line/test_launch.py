@@ -97,6 +97,7 @@ def test_a_sweep_is_one_job(capsys: pytest.CaptureFixture[str]) -> None:
         ),
         (["cluster=ray", *RUN, "samples.model=a/b/c"], r"^samples\.model=a/b/c: is a folder of this machine"),
         (["cluster=ray", *RUN, "--cfg", "job"], r"^launch --cfg: is not for a job"),
+        (["cluster=ray", "sweep=rates.yaml"], r"^launch sweep=rates\.yaml: a search is no job: it starts its points"),
         (["cluster=ray", *RUN, "publish=owner/name"], r"^publish=owner/name: "),
         (["cluster=ray", *RUN, "publish=hub:owner/name", "until=samples"], r"the run ends with its samples"),
         (["cluster=ray", *RUN, "launch.image=a b"], r"^launch\.image=a b: "),

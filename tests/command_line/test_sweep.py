@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
+import yaml
 
+from engine.command_line.compose import load_config
+from engine.command_line.groups import CONF
 from engine.command_line.main import main
-from engine.command_line.sweep import sweep
+from engine.command_line.sweep import _show, sweep
 from engine.errors import UserError
+from engine.runtime.console import Console
+from engine.sweeps.config import read_sweep
+from engine.sweeps.journal import Progress, Tried
+from engine.sweeps.sweep import check
+from engine.sweeps.written import as_override
 from tests.support.command_line import CommandLineHere
 from tests.support.corpus import write_corpus
 
@@ -19,6 +28,7 @@ overrides: [experiment=adapt, samples=fake, collection=corpus, until=prompts, tr
 space:
   prompts.per_passage: {int: [1, 6]}
 metric: prompts.planned
+mode: max
 search: random
 points: 2
 """
@@ -114,3 +124,46 @@ def test_a_wrong_file_is_refused_with_its_place(tmp_path: Path) -> None:
     file.write_text("space: {model.epochs: {int: [1, 3]}")
     with pytest.raises(UserError, match=r"rates\.yaml:\d: "):
         sweep([f"sweep={file}"])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("space: {null: {int: [1, 2]}}", "rates.yaml: space: Incompatible key type 'NoneType'; write texts"),
+        ("null: 2", "rates.yaml: Incompatible key type 'NoneType'; write texts"),
+        ("space: {seed: {choice: !!set {a, b}}}", "rates.yaml: space.seed.choice: Value 'set' is not a supported"),
+        ("space: &a {seed: *a}", "rates.yaml: an anchor holds itself; write the values out"),
+        ("space: {seed: {choice: [!!binary aGk=]}}", "rates.yaml: space.seed.choice: b'hi' is no value of a config"),
+        (f"space: {{seed: {{int: [1, 1{400 * '0'}]}}}}", "rates.yaml: space.seed: an end of the range is too large"),
+        (f"space: {{seed: {{int: [1, 1{5000 * '0'}]}}}}", "rates.yaml: Exceeds the limit (4300 digits)"),
+    ],
+)
+def test_a_file_that_no_config_can_be_is_one_line(
+    text: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("rates.yaml").write_text(text)
+    assert main(["sweep=rates.yaml"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"synthmill: {said}")
+    assert err.count("\n") == 1
+
+
+def test_the_best_settings_are_told_as_a_command_that_can_be_pasted(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Written before the page: the page computes more, and what it needs most of all are the settings."""
+    monkeypatch.chdir(tmp_path)
+    Path("my task.yaml").write_text((CONF / "task" / "trec_covid.yaml").read_text())
+    Path("per.yaml").write_text(FILE)
+    config = read_sweep(yaml.safe_load(FILE), "per.yaml", "per")
+    overrides = [as_override("task", "my task.yaml"), f"collection={corpus}", "runs_dir='my runs'"]
+    checked = check(config, overrides, lambda given: load_config(given)[0])
+    checked.folder.mkdir(parents=True)
+    _show(checked, [Tried(1, {"prompts.per_passage": 2}, Progress.finished, 9.0)], Console())
+    out = " ".join(capsys.readouterr().out.split())
+    folder = tmp_path / "my runs" / "sweeps" / "per"
+    command = (folder / "best.yaml").read_text().splitlines()[1].removeprefix("# ")
+    assert command == f"""synthmill 'experiment="{folder}/best.yaml"' 'task="my task.yaml"'"""
+    assert load_config(shlex.split(command)[1:])[0].prompts.per_passage == 2
+    assert command in out

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from engine.command_line.compose import load_config
-from engine.command_line.groups import groups
+from engine.command_line.groups import CONF, groups
 from engine.sweeps.best import write_best
+from engine.sweeps.written import as_override
 
 
 def test_the_experiment_has_the_settings_of_the_point(corpus: Path, tmp_path: Path) -> None:
@@ -36,6 +38,21 @@ def test_a_file_that_a_group_was_chosen_by_stands_in_the_command(tmp_path: Path)
     write_best(file, ["task=mine/own.yaml", "model.epochs=2"], groups(), "x")
     assert file.read_text().splitlines()[1] == f"# synthmill experiment={file} task=mine/own.yaml"
     assert load_config([f"experiment={file}"])[0].model.epochs == 2
+
+
+def test_the_command_can_be_pasted_into_a_shell(corpus: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "my runs"
+    folder.mkdir()
+    (folder / "my task.yaml").write_text((CONF / "task" / "trec_covid.yaml").read_text())
+    given = [f"collection={corpus}", as_override("task", str(folder / "my task.yaml")), "~samples.engine_args.x"]
+    command = write_best(folder / "best.yaml", [*given, "model.epochs=2"], groups(), "x")
+    text = (folder / "best.yaml").read_text()
+    assert text.splitlines()[1] == f"# {command}"
+    assert "engine_args" not in text.splitlines()[3], "what is taken away has no value"
+    program, *arguments = shlex.split(command)
+    assert (program, arguments.pop()) == ("synthmill", "~samples.engine_args.x")
+    best, _ = load_config(arguments)
+    assert (best.task.name, best.model.epochs) == ("trec_covid", 2)
 
 
 def test_an_experiment_of_the_users_own_is_taken_in(tmp_path: Path) -> None:

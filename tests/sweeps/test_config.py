@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.errors import UserError
-from engine.sweeps.config import Mode, read_sweep
+from engine.sweeps.config import Mode, check_mode, read_sweep
 from engine.sweeps.search import Method
 from engine.sweeps.stopping import Stop
 
@@ -38,10 +38,29 @@ def test_everything_can_be_said() -> None:
         ({"stop": "ahsa"}, "did you mean 'asha'"),
         ({"mode": "best"}, "mode: 'best' is none of its values"),
         ({"name": "../x"}, "is no name of a folder"),
+        ({"name": 300 * "x"}, r"^f: name: 'x{20}'\.\.\. has 300 bytes; take 230 bytes at most"),
         ({"overrides": "seed=1"}, "are no list of texts"),
         ({"space": None}, "space: tries no key"),
+        ({"stop": None}, r"^f: stop: has no value; write one behind it, or leave the key out"),
+        ({"metric": None}, r"^f: metric: has no value"),
+        ({"name": None}, r"^f: name: has no value"),
+        ({"overrides": None}, r"^f: overrides: has no value"),
     ],
 )
 def test_a_wrong_file_is_refused(said: dict[str, Any], error: str) -> None:
     with pytest.raises(UserError, match=error):
         read_sweep({"space": SPACE, **said}, "f", "rates")
+
+
+def test_the_good_end_of_a_score_is_no_guess() -> None:
+    check_mode(read_sweep({"space": SPACE, "mode": "max"}, "f", "rates"), "validation")
+    check_mode(read_sweep({"space": SPACE}, "f", "rates"), "held_out")
+    for mode in ("min", "max"):
+        check_mode(read_sweep({"space": SPACE, "mode": mode}, "f", "rates"), "model.loss.last")
+    with pytest.raises(
+        UserError, match=r"^f: mode: nothing says whether model\.loss\.last is to be high or low; write"
+    ):
+        check_mode(read_sweep({"space": SPACE}, "f", "rates"), "model.loss.last")
+    for metric in ("validation", "held_out"):
+        with pytest.raises(UserError, match=f"^f: mode: min would look for the worst point: high is good of {metric}"):
+            check_mode(read_sweep({"space": SPACE, "mode": "min"}, "f", "rates"), metric)

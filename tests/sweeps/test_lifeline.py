@@ -16,9 +16,10 @@ from tests.support.waiting import wait_until
 
 CHILD = """
 import signal, sys, time
-from engine.sweeps.lifeline import end_with_parent
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-end_with_parent()
+from engine.sweeps import lifeline
+signal.signal(signal.SIGTERM, ON_TERM)
+lifeline.PATIENCE_SECONDS = 0.1
+lifeline.end_with_parent()
 print("ready", flush=True)
 time.sleep(600)
 """
@@ -31,9 +32,16 @@ child.wait()
 """
 
 
-def test_the_child_of_a_killed_process_ends() -> None:
+@pytest.mark.parametrize("on_term", ["lambda *_: sys.exit(0)", "signal.SIG_IGN"])
+def test_the_child_of_a_killed_process_ends(on_term: str) -> None:
+    """Also one that does not, as asked, by itself: it is killed."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    parent = subprocess.Popen([sys.executable, "-c", PARENT, CHILD], env=environment, stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT, CHILD.replace("ON_TERM", on_term)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert parent.stdout is not None
     pid = int(parent.stdout.readline())
     assert parent.stdout.readline() == "ready\n"

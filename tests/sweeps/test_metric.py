@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,6 +64,26 @@ def test_metrics_are_read_from_a_finished_run(tmp_path: Path) -> None:
     assert read_metric("model.loss.last", run) == 0.4
     with pytest.raises(UserError, match="the model was not validated"):
         read_metric("validation", run)
+
+
+def test_a_metric_that_came_to_no_number_is_no_score(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    curve = [Validated(0, 0.5, 0.0, 0.0, 0.0), Validated(5, math.nan, 0.0, 0.0, 0.0)]
+    record = replace(MODEL_RECORD, validation=ValidationRecord(20, 0, 40, curve, 5, ""))
+    finish(folder, step_record("model", folder, record))
+    with pytest.raises(UserError, match="its validation is nan"):
+        read_metric("validation", tmp_path)
+
+
+def test_a_report_without_held_out_queries_has_no_score(tmp_path: Path) -> None:
+    run = finished_run(tmp_path)
+    file = run / "report" / "report.json"
+    report = json.loads(file.read_text())
+    report["held_out"]["queries"] = 0
+    file.write_text(json.dumps(report))
+    with pytest.raises(UserError, match="no query of a held-out document is left"):
+        read_metric("held_out", run)
 
 
 def test_the_validation_of_a_model_is_that_of_the_weights_that_were_kept(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ import pytest
 
 from engine.command_line.compose import load_config
 from engine.pipeline.inputs import with_inputs_here
-from engine.run import run
-from engine.storage.run_folders import LONGEST_NAME_BYTES, begin_run, hold_run
-from engine.sweeps.points import Point, grid_folder, is_finished
+from engine.run import run, wanted_steps
+from engine.storage.run_folders import LONGEST_NAME_BYTES, begin_run, hold_run, link
+from engine.sweeps.points import Point, goes_on, grid_folder, is_finished
 from engine.watch.status import status_file
 from tests.support.object_store import Bucket
 
@@ -77,3 +77,24 @@ def test_a_point_whose_collection_is_in_a_bucket_is_finished(bucket: Bucket, cor
     assert not is_finished(config)
     run(with_inputs_here(config), text)
     assert is_finished(config)
+
+
+def test_a_training_goes_on_while_its_documents_are_the_same(corpus: Path, tmp_path: Path) -> None:
+    places = (f"collection={corpus}", f"runs_dir={tmp_path / 'runs'}", f"run_dir={tmp_path / 'run'}", "tracking=off")
+    trained_twice = ("until=model", "model.iterations=2", "model.num_hard_negatives=1")
+    given = ["experiment=adapt", "samples=fake", *trained_twice, *places]
+    config, _ = load_config(given)
+    assert goes_on(config), "nothing was trained"
+    first, last = (step for step in wanted_steps(config) if step.noun == "model")
+    for step in (first, last):  # the second one may not have begun
+        (tmp_path / "run" / step.entry).parent.mkdir(parents=True, exist_ok=True)
+        link(
+            (tmp_path / "run" / step.entry).parent,
+            step.noun,
+            tmp_path / "runs" / "store" / step.noun / step.fingerprint,
+        )
+        assert goes_on(config)
+    assert not goes_on(replace(config, model=replace(config.model, epochs=7)))
+    (corpus / "corpus.jsonl").write_text('{"_id": "d0", "title": "", "text": "Another text of another document."}\n')
+    config, _ = load_config(given)
+    assert not goes_on(config)

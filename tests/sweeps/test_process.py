@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +13,10 @@ import pytest
 from engine.errors import UserError
 from engine.storage.files import locked
 from engine.storage.run_folders import hold_run
+from engine.sweeps import process
 from engine.sweeps.points import Point
-from engine.sweeps.process import Processes, State, check_concurrency, check_ports, last_line, points_at_a_time
-from tests.support.waiting import PATIENCE_SECONDS
+from engine.sweeps.process import Outcome, Processes, State, check_concurrency, check_ports, last_line, points_at_a_time
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 BLOCKED_SECONDS = 0.3
 
@@ -40,12 +44,14 @@ def test_a_point_that_is_finished_is_not_started(tmp_path: Path) -> None:
 
 def test_a_point_that_another_process_still_holds_is_waited_for(tmp_path: Path) -> None:
     point = point_of(tmp_path, "--version")
-    states: list[State] = []
-    waiting = threading.Thread(target=lambda: states.append(Processes().run(point, lambda: False).state))
+    states, told = list[State](), list[Point]()
+    processes = Processes(on_wait=told.append)
+    waiting = threading.Thread(target=lambda: states.append(processes.run(point, lambda: False).state))
     with hold_run(point.run_dir):
         waiting.start()
         waiting.join(BLOCKED_SECONDS)
         assert states == []
+        assert told == [point]
         assert not point.log_file.exists()
     waiting.join()
     assert states == [State.finished]
@@ -70,11 +76,48 @@ def test_once_points_are_ended_no_other_begins(tmp_path: Path) -> None:
     assert processes.run(point_of(tmp_path, "--version"), lambda: False).state is State.interrupted
 
 
+def test_a_point_waits_for_those_that_were_told_to_end(tmp_path: Path) -> None:
+    """Two trainings at a time may be too many for a GPU."""
+    stopped = tmp_path / "points" / "x=0"
+    point = replace(point_of(tmp_path, "--version"), after=(stopped,))
+    states: list[State] = []
+    stopped.parent.mkdir()
+    waiting = threading.Thread(target=lambda: states.append(Processes().run(point, lambda: False).state))
+    with hold_run(stopped):
+        waiting.start()
+        waiting.join(BLOCKED_SECONDS)
+        assert states == []
+        assert not point.log_file.exists()
+    waiting.join()
+    assert states == [State.finished]
+
+
+class Stubborn(Processes):
+    """Points that do not end when they are asked to."""
+
+    def _start(self, point: Point, log: int) -> subprocess.Popen[bytes]:
+        code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
+        running = subprocess.Popen([sys.executable, "-c", code], stdout=log, start_new_session=True)
+        self._running.add(running)
+        return running
+
+
+def test_a_point_that_does_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "PATIENCE_SECONDS", BLOCKED_SECONDS)
+    point, processes, outcomes = point_of(tmp_path), Stubborn(), list[Outcome]()
+    running = threading.Thread(target=lambda: outcomes.append(processes.run(point, lambda: False)), daemon=True)
+    running.start()
+    wait_until(lambda: last_line(point.log_file) == "up", "the point")
+    processes.end()
+    running.join(PATIENCE_SECONDS)
+    assert [outcome.said for outcome in outcomes] == ["ended by signal 9 after: up"]
+
+
 def test_a_point_has_the_variables_that_it_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    processes = Processes(frozenset({"PATH"}))
+    processes = Processes({"HF_TOKEN": "that of the sweep"})
     assert "OMP_NUM_THREADS" not in processes._environment()
-    assert "PATH" in processes._environment()
+    assert processes._environment()["HF_TOKEN"] == "that of the sweep"
     assert Processes()._environment()["OMP_NUM_THREADS"] == "7"
 
 
