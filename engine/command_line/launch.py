@@ -28,10 +28,13 @@ from engine.models.hub import HUB_ID
 from engine.runtime.cluster import Launcher
 from engine.runtime.secrets import redacted
 from engine.storage.files import make_folder, write_text
+from engine.storage.store import BATCH_NOUNS, CHUNK_SIZES_NOUNS
 
 if TYPE_CHECKING:
     from engine.pipeline.config import RunConfig
 
+_WITHOUT_TRAINING = {*CHUNK_SIZES_NOUNS, *BATCH_NOUNS}
+"""What a run ends with that trains nothing."""
 _SWEEP = {"-m", "--multirun"}
 _KEYS = "launch."
 _SENT = "launch.working_dir"
@@ -53,6 +56,7 @@ def launch(arguments: Sequence[str]) -> int:
             would have to be in the job.
     """
     from engine.command_line.compose import load_config
+    from engine.pipeline.config import last_noun
     from engine.pipeline.published import target_of
     from engine.pipeline.steps import steps
     from engine.run import check_config, run_folder
@@ -71,7 +75,9 @@ def launch(arguments: Sequence[str]) -> int:
         check_config(config, looks=are_here)
         _check_places(config)
         check_sizes(config.cluster.launcher, config.samples, config.launch)
-        check_workers(config.cluster.launcher, config.model.num_workers, config.model.gpus_per_worker, config.launch)
+        if last_noun(config) not in _WITHOUT_TRAINING:
+            workers = (config.model.num_workers, config.model.gpus_per_worker)
+            check_workers(config.cluster.launcher, *workers, config.launch)
         target_of(config)
         if are_here:
             steps(config)  # which refuses more

@@ -63,6 +63,11 @@ def test_a_sweep_is_one_job(capsys: pytest.CaptureFixture[str]) -> None:
         launch(["-m", "cluster=ray", *RUN, "model.learning_rate=1e-5,wrong"])
 
 
+def test_workers_count_where_a_run_trains(capsys: pytest.CaptureFixture[str]) -> None:
+    for until in ("samples", "examples"):
+        assert "model.num_workers=2" in printed(capsys, *ON_KUBERAY, "model.num_workers=2", f"until={until}")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -105,6 +110,7 @@ def test_a_sweep_is_one_job(capsys: pytest.CaptureFixture[str]) -> None:
             [*ON_KUBERAY, "launch.nodes=4", "samples.gpus_per_engine=2"],
             r"^samples\.gpus_per_engine=2: is more than a node has, .*; set it to at most launch\.gpus_per_node=1,",
         ),
+        ([*ON_KUBERAY, "model.num_workers=2"], r"^model\.num_workers=2: is more than all nodes together.* at most 1,"),
         (
             ["cluster=slurm", *RUN, "samples.cpus_per_engine=9"],
             r"^samples\.cpus_per_engine=9: .*launch\.cpus_per_node=8",
