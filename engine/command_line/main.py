@@ -272,7 +272,11 @@ def _take_config_dir(arguments: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def _as_interrupt(_number: int, _frame: FrameType | None) -> None:
-    """Lets a request to terminate end a run as Ctrl-C does."""
+    """Lets a request to terminate end a run as Ctrl-C does; another one must not end the work that it begins.
+
+    A sweep asks its points, and the kernel asks them once more when the sweep itself has gone.
+    """
+    signal.signal(signal.SIGTERM, lambda _number, _frame: None)  # programs that are started now are asked as ever
     raise KeyboardInterrupt
 
 

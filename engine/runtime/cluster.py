@@ -15,7 +15,7 @@ import socket
 import stat
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -175,10 +175,13 @@ def is_started() -> bool:
     return ray is not None and bool(ray.is_initialized())
 
 
-def start_ray(config: ClusterConfig, logs: Path) -> str:
+def start_ray(config: ClusterConfig, logs: Path, variables: Mapping[str, str] | None = None) -> str:
     """Starts or joins Ray, once per process; later calls return at once.
 
-    Ray's own logs are linked as `logs/ray`.
+    Args:
+        config: which Ray, and how large one is that is started.
+        logs: the folder in which Ray's own logs are linked, as `ray`.
+        variables: what the environment of its workers has besides.
 
     Returns:
         The address of the dashboard of a Ray that was started, as `HOST:PORT`; empty where there is none.
@@ -192,6 +195,7 @@ def start_ray(config: ClusterConfig, logs: Path) -> str:
     import ray
 
     runtime_env = worker_environment()
+    runtime_env["env_vars"] |= dict(variables or {})
     if config.address != "local":
         with _naming_no_cluster(config.address), _terminated_as_before():
             _knock(config.address)

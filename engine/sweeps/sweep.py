@@ -151,7 +151,7 @@ def search(checked: Checked, compose: Compose, console: Console) -> list[Tried]:
 
 def _search(checked: Checked, compose: Compose, console: Console) -> list[Tried]:
     from engine.sweeps.schedulers import make_scheduler
-    from engine.sweeps.trials import JournaledSearcher, Trials, run_trials
+    from engine.sweeps.trials import TO_COMMIT, JournaledSearcher, Trials, run_trials
 
     config, low = checked.config, checked.config.mode is Mode.min
     journal = Journal(checked.folder, _identity(checked))
@@ -162,7 +162,7 @@ def _search(checked: Checked, compose: Compose, console: Console) -> list[Tried]
     if left > 0:
         logs = checked.folder / ".logs"
         logs.mkdir(exist_ok=True)
-        start_ray(checked.run.cluster, logs)
+        start_ray(checked.run.cluster, logs, TO_COMMIT)
         at_a_time = points_at_a_time(config.concurrency, checked.run.cluster.address)
         chooser = _make_search(config, journal, ended, waiting)
         again = waiting[:left]

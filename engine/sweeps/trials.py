@@ -42,6 +42,8 @@ _QUIET = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends a sweep as it ends a run
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a point that makes samples has nothing to report yet
 }
+TO_COMMIT = {"RAY_kill_child_processes_on_worker_exit": "false"}
+"""What an actor's environment has so that the process of its point outlives it, and commits: it notices, and ends."""
 _OF_A_NODE = ("CUDA_VISIBLE_DEVICES", "HOME", "HOSTNAME", "LD_LIBRARY_PATH", "PATH", "RAY_TMPDIR", "TMPDIR")
 """Variables that say what there is on a machine, and where."""
 _TUNE_FOLDER = ".tune-"

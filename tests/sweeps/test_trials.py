@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pickle
 import platform
+import subprocess
+import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,12 +24,32 @@ from engine.runtime.capacity import JOB_VARIABLE
 from engine.runtime.console import Console
 from engine.sweeps import trials
 from engine.sweeps.journal import Journal, Progress, Tried
+from engine.sweeps.lifeline import lifeline
 from engine.sweeps.points import Point
 from engine.sweeps.process import Outcome, State
 from engine.sweeps.search import Method, make_search
 from engine.sweeps.space import read_space
-from engine.sweeps.trials import JournaledSearcher, Trials, _Start
+from engine.sweeps.trials import TO_COMMIT, JournaledSearcher, Trials, _Start
+from tests.support.paths import ROOT
+from tests.support.waiting import wait_until
 
+COMMITS = """
+import signal, sys, time
+from pathlib import Path
+from engine.command_line.main import _as_interrupt
+from engine.sweeps.lifeline import end_with_parent
+signal.signal(signal.SIGTERM, _as_interrupt)
+end_with_parent()
+try:
+    Path(sys.argv[1], "began").touch()
+    while True:
+        time.sleep(0.1)  # a signal that comes just before a sleep does not cut it short
+except KeyboardInterrupt:
+    for _ in range(20):
+        time.sleep(0.1)  # meanwhile others ask it to end, too
+    Path(sys.argv[1], "committed").touch()
+"""
+"""A process that needs two seconds to commit."""
 CONFIG = {"number": 1, "values": "{}", "after": "[]"}
 """What Tune hands to a trial."""
 SPACE = read_space({"seed": {"int": [0, 99]}}, "f")
@@ -274,3 +298,28 @@ def test_a_journal_that_cannot_be_written_ends_a_search(tmp_path: Path) -> None:
     for ask in (lambda: searcher.suggest("t2"), lambda: searcher.on_trial_result("t1", {"curve": [0.5]})):
         with pytest.raises(UserError, match="cannot be written"):
             ask()
+
+
+def test_the_process_of_a_stopped_trial_commits(ray_session: None, tmp_path: Path) -> None:
+    """Ray would kill it with its actor, and its lock would be free while what it has started still holds a GPU."""
+    import ray
+
+    class Actor:
+        def begin(self) -> None:
+            def wait() -> None:
+                command = [sys.executable, "-c", COMMITS, str(tmp_path)]
+                self.process = subprocess.Popen(command, env=os.environ | lifeline(), start_new_session=True)
+                self.process.wait()
+
+            threading.Thread(target=wait, daemon=True).start()  # the process ends with the thread, too
+
+        def end(self) -> None:
+            self.process.terminate()
+
+    environment = {"env_vars": TO_COMMIT | {"PYTHONPATH": str(ROOT)}}
+    actor = ray.remote(num_cpus=0, runtime_env=environment)(Actor).remote()
+    ray.get(actor.begin.remote())
+    wait_until((tmp_path / "began").exists, "the process")
+    ray.get(actor.end.remote())
+    actor.__ray_terminate__.remote()
+    wait_until((tmp_path / "committed").exists, "what it commits", seconds=20)
