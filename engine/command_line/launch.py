@@ -26,7 +26,7 @@ from engine.launch.job import SHARED, Job, make_job
 from engine.launch.sizes import check_sizes, check_workers, engine_gpus
 from engine.models.hub import HUB_ID
 from engine.runtime.cluster import Launcher
-from engine.runtime.secrets import redacted
+from engine.runtime.secrets import redacted_argument
 from engine.storage.files import make_folder, write_text
 from engine.storage.store import BATCH_NOUNS, CHUNK_SIZES_NOUNS
 
@@ -119,11 +119,10 @@ def _submit(job: Job) -> int:
 
 def _check_secrets(overrides: Sequence[str]) -> None:
     for text in overrides:
-        if redacted(text) != text:
+        if redacted_argument(text) != text:
             remedy = "keep it where the cluster keeps secrets, and name that place: launch.environment_from=NAME"
-            raise UserError(
-                "is a secret, and a job can be read by others", where=redacted(text.lstrip("+~")), remedy=remedy
-            )
+            where = redacted_argument(text.lstrip("+~"))
+            raise UserError("is a secret, and a job can be read by others", where=where, remedy=remedy)
 
 
 def _check_places(config: RunConfig) -> None:

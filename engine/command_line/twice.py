@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from engine.errors import UserError
-from engine.runtime.secrets import is_secret
+from engine.runtime.secrets import is_secret_key
 
 _ONE_VALUE = re.compile(r"[\w./-]+")
 """A value that can stand in the list of a sweep without quotes."""
@@ -37,6 +37,6 @@ def refuse_twice(arguments: Sequence[str], *, sweeps: bool = True) -> None:
         if (before := first.lstrip("+").partition("=")[2]) == value:
             continue
         remedy = "leave one of them out"
-        if sweeps and not is_secret(key.rpartition(".")[2]) and all(map(_ONE_VALUE.fullmatch, (before, value))):
+        if sweeps and not is_secret_key(key) and all(map(_ONE_VALUE.fullmatch, (before, value))):
             remedy += f"; to run both: synthmill -m {key}={before},{value}"
         raise UserError(f"{key} is given twice, first as {first}, and only one can count", where=text, remedy=remedy)

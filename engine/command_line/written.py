@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from engine.runtime.secrets import masked, redacted
+from engine.runtime.secrets import masked, redacted_argument
 from engine.storage.files import write_text
 
 
@@ -52,4 +52,4 @@ def _redacted(value: Any) -> Any:
         return {name: _redacted(part) for name, part in value.items()}
     if isinstance(value, list):
         return [_redacted(part) for part in value]
-    return redacted(value) if isinstance(value, str) else value
+    return redacted_argument(value) if isinstance(value, str) else value

@@ -21,6 +21,8 @@ from engine.storage import digests
 
 MODEL_CONFIG = "config.json"
 """The file that says what a folder of weights is; an adapter has another one (engine/models/adapter.py)."""
+_GENERATORS = re.compile(r"(?:^|\.)(?:samples|judge|generator)\.")
+"""The keys of models that vLLM loads."""
 
 
 def resolve_model(name: str, *, key: str, config_file: str = MODEL_CONFIG) -> Path:
@@ -63,28 +65,30 @@ def model_digest(name: str, *, key: str, config_file: str = MODEL_CONFIG) -> str
 
 def _checked(folder: Path, name: str, key: str, config_file: str) -> Path:
     """Returns the folder, if it holds a config and complete safetensors weights."""
-    if fault := _fault(folder, config_file):
+    if fault := _fault(folder, key, config_file):
         what, remedy = fault
         raise UserError(what, where=f"{key}={name}", remedy=remedy)
     return folder
 
 
-def _fault(folder: Path, config_file: str) -> tuple[str, str] | None:
+def _fault(folder: Path, key: str, config_file: str) -> tuple[str, str] | None:
     """Tells what keeps a model folder from being loaded, and the remedy; None where nothing does."""
     if not (folder / config_file).is_file():
         return f"holds no {config_file}", "name a folder that save_pretrained wrote"
-    return fault_of_weights(folder, is_adapter=config_file == ADAPTER)
+    return fault_of_weights(folder, is_adapter=config_file == ADAPTER, is_generator=_GENERATORS.search(key) is not None)
 
 
 def _hub_folder(match: re.Match[str], name: str, key: str, config_file: str) -> Path:
     """Returns the snapshot in the local cache if it is complete, else downloads the revision as it is now."""
     repo, revision = match["id"], match["revision"]
     cached = cached_snapshot(repo, revision)
-    if cached and not _fault(cached, config_file):
+    if cached and not _fault(cached, key, config_file):
         return cached
     info = ask_hub(repo, revision, name, key)
     names = (sibling.rfilename for sibling in info.siblings or [])
-    if fault := fault_of_names(names, is_adapter=config_file == ADAPTER):
+    if fault := fault_of_names(
+        names, is_adapter=config_file == ADAPTER, is_generator=_GENERATORS.search(key) is not None
+    ):
         what, remedy = fault
         raise UserError(what, where=f"{key}={name}", remedy=remedy)
     try:

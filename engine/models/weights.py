@@ -22,10 +22,21 @@ _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 _PICKLED_ADAPTERS = ("adapter_model.bin", "adapter_model.pt")
 _ROUTERS = (".Router", ".Asym")
 """How the types of modules end that load others; the second is what they were called."""
+_WITH_WEIGHTS = (
+    ".CNN",
+    ".Dense",
+    ".LayerNorm",
+    ".LSTM",
+    ".StaticEmbedding",
+    ".WeightedLayerPooling",
+    ".WordEmbeddings",
+)
+"""How the types of modules end that have weights in their own folder, in one file."""
 _CONFIGS_OF_ROUTERS = ("router_config.json", "config.json")
 """The files in which a router lists modules in its folder, the one that is looked for first before the older one."""
 _OTHER_FORMS = (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack")
 """Endings of weights whose loading can run code."""
+_CONVERT_MODULES = "SentenceTransformer(MODEL).save(NEW_FOLDER), and name that folder"
 _CONVERT = "AutoModel.from_pretrained(FOLDER).save_pretrained(NEW_FOLDER), the tokenizer likewise"
 
 
@@ -62,38 +73,42 @@ def modules_of(folder: Path) -> Iterator[Module]:
             waiting += [Module((Path(module.path) / name).as_posix(), str(kind)) for name, kind in inner.items()]
 
 
-def fault_of_weights(folder: Path, *, is_adapter: bool) -> tuple[str, str] | None:
+def fault_of_weights(folder: Path, *, is_adapter: bool, is_generator: bool = False) -> tuple[str, str] | None:
     """Tells what keeps the weights of a folder from being loaded, and the remedy; None where nothing does.
 
     Args:
         folder: the model's or the adapter's.
-        is_adapter: whether it is an adapter.
+        is_adapter: whether it is an adapter, of which no other file is loaded.
+        is_generator: whether vLLM loads it, which takes all safetensors files of the folder, whatever they are called.
     """
-    if fault := fault_of_names((file.name for file in folder.iterdir()), is_adapter=is_adapter):
+    names = [file.name for file in folder.iterdir()]
+    if (fault := fault_of_names(names, is_adapter=is_adapter, is_generator=is_generator)) or is_adapter:
         return fault
     try:
-        for module in [Module("")] if is_adapter else [Module(""), *modules_of(folder)]:
-            if fault := _fault_of_module(folder, module):
+        for module in [Module(""), *modules_of(folder)]:
+            if fault := _fault_of_module(folder, module, is_generator=is_generator):
                 return fault
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         return f"has a damaged list of files ({type(error).__name__}: {error})", "copy or download the model again"
     return None
 
 
-def fault_of_names(names: Iterable[str], *, is_adapter: bool) -> tuple[str, str] | None:
+def fault_of_names(names: Iterable[str], *, is_adapter: bool, is_generator: bool = False) -> tuple[str, str] | None:
     """Tells what is wrong where none of the names are those of safetensors weights, and the remedy."""
     known = sorted(names)
     safe = (_SAFE_ADAPTER,) if is_adapter else (_SAFE, _INDEX)
-    if any(name in safe or (name.startswith("consolidated") and name.endswith(".safetensors")) for name in known):
+    others = [name for name in known if name.endswith(".safetensors") and "/" not in name]
+    if any(name in safe for name in known) or any(name.startswith("consolidated") for name in others if not is_adapter):
+        return None
+    if is_generator and not is_adapter and any(name != _SAFE_ADAPTER for name in others):
         return None
     if unsafe := [name for name in known if name.endswith(_OTHER_FORMS)]:
         return _pickled(unsafe[0])
-    others = [name for name in known if name.endswith(".safetensors")]
     beside = f" but {others[0]}, which is not loaded" if others else ""
     return f"holds no weights{beside}", f"name a model with {' or '.join(safe)}"
 
 
-def _fault_of_module(root: Path, module: Module) -> tuple[str, str] | None:
+def _fault_of_module(root: Path, module: Module, *, is_generator: bool) -> tuple[str, str] | None:
     folder = root / module.path
     for index in sorted(folder.glob("*.safetensors.index.json")):
         shards = {str(shard) for shard in _read(index)["weight_map"].values()}
@@ -106,12 +121,23 @@ def _fault_of_module(root: Path, module: Module) -> tuple[str, str] | None:
     if not named.endswith((".safetensors", ".safetensors.index.json")):
         return _pickled(named)
     reads_index = module.type.endswith("Transformer") or not (root / MODULES).is_file()
-    has_safe = (folder / _SAFE).is_file() or (reads_index and (folder / _INDEX).is_file())
+    has_safe = (
+        (is_generator and folder == root) or (folder / _SAFE).is_file() or (reads_index and (folder / _INDEX).is_file())
+    )
     pickles: tuple[str, ...] = () if has_safe or (not module.type and (root / MODULES).is_file()) else _PICKLES
     if (folder / ADAPTER).is_file() and not (folder / _SAFE_ADAPTER).is_file():
         pickles += _PICKLED_ADAPTERS
     there = next((name for name in pickles if (folder / name).is_file()), None)
-    return _pickled((Path(module.path) / there).as_posix()) if there else None
+    if there:
+        return _pickled((Path(module.path) / there).as_posix())
+    if module.type.endswith(_WITH_WEIGHTS) and not has_safe:
+        file = (Path(module.path) / _SAFE).as_posix()
+        what = f"holds no {file}, without which its {module.type.rpartition('.')[2]} cannot be loaded"
+        return (
+            what,
+            f"copy the model again; where it has that as pytorch_model.bin and you trust it: {_CONVERT_MODULES}",
+        )
+    return None
 
 
 def _pickled(name: str) -> tuple[str, str]:

@@ -31,13 +31,32 @@ _SECRET_NAME = re.compile(
 """Names of settings. Special tokens of a vocabulary (`pad_token`, `stop_token`) and counts (`max_tokens`) are none."""
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 """Where a word begins in a name such as `AccountKey`."""
+_USERS_NAMES = frozenset(
+    {"attributes", "columns", "conditions", "controls", "expansions", "fields", "json_schema", "mix", "models"}
+    | {"rubrics", "sets", "turns", "where"}
+)
+"""Settings below which names are the user's own, and no name of a secret: an attribute may be called `password`."""
+_LIBRARYS_NAMES = frozenset({"engine_args"})
+"""Settings below which names are a library's, wherever they stand."""
 _SECRET_VARIABLE = re.compile(
     r"(?:TOKEN|KEY|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|CONNECTION_STRING)$|SECRET"
-    r"|(?:^|_)(?:TOKEN|PASSWORD|API_KEY)_(?!(?:\w*_)?(?:PATH|FILE|DIR|UR[IL]|NAME|TYPE|MODE|SECONDS|LIMIT|SIZE|COUNT)$)"
+    r"|(?:^|_)(?:TOKEN|PASSWORD|API_KEY)_|_(?:PAT|PWD|PASS|AUTH)$"
 )
-_PERHAPS_SECRET_VARIABLE = re.compile(r"_(?:PAT|PWD|PASS|AUTH)$")
-"""Variables that hold a secret unless they hold a plain word (`required`) or a path (`OLD_PWD`)."""
-_NO_SECRET = re.compile(r"[a-z]+|[A-Z]+|[/~.].*", re.DOTALL)
+"""Variables that hold a secret, unless their name ends as below, or they hold what is none."""
+_ABOUT_A_SECRET = re.compile(
+    r"_(?:ALGORITHM|AUDIENCE|BACKEND|BUDGET|CACHE|CLASS|COUNT|DAYS|DIR|ENABLED|ENDPOINT|ENV|EXPIRY|FIELD|FILE|FORMAT"
+    r"|HASHERS?|HEADER|HOST|HOURS|INTERVAL|ISSUER|KIND|LENGTH|LIMIT|LOCATION|MAX|METHOD|MIN|MINUTES|MODE|NAME|PATH"
+    r"|POLICY|PORT|PREFIX|PROVIDER|RATE|REGION|REQUIRED|RETRIES|SCOPES?|SECONDS|SERVER|SERVICE|SIZE|SOURCE|STORE"
+    r"|SUFFIX|TIMEOUT|TTL|TYPE|UR[IL]|USER|USERNAME|VERSION)$"
+)
+"""How the names of variables end that say something about a secret, and hold none."""
+_NO_SECRET = re.compile(
+    r"[A-Za-z]{1,15}|[A-Z]+(?:_[A-Z]+)+|[+-]?[\d.,_]{1,15}|[a-z][a-z0-9+.-]*://[^\s@?]*"
+    r"|(?![A-Za-z0-9/+=]{20,}$)(?:~|\.{0,2}/).*",
+    re.DOTALL,
+)
+"""A word, the name of a variable, a number, a URL without login and query, a path. Some keys begin with a slash, but
+these have no dot, dash or blank."""
 _PART_OF_SECRET = re.compile(
     r"(?:AccountKey|SharedAccessKey|SharedAccessSignature|Password|Pwd)=([^;]+)", re.IGNORECASE
 )
@@ -54,15 +73,25 @@ bracket ends the URL: what follows it in a row of a table may be the address of 
 _IN_QUERY = re.compile(r"""([?&])([\w.-]+)=(?!\$)([^\s"'&#,{}\[\]()]+)""")
 _SIGNATURE = re.compile(r"(?:^|-)(?:signature|sig|credential|security-token)$", re.IGNORECASE)
 """Names in the query of a URL that whoever holds it may use until it is over: those of S3, Azure, Google and others."""
-_NAME = re.compile(r"""(?<![\w-])([\w-]+)\\{0,3}["']?\s*[=:]\s*""")
+_NAME = re.compile(r"""(?<![\w-])([\w-]+)\\{0,3}["']?[^\S\n]*([=:])[^\S\n]*""")
 _VALUE = re.compile(
     r"""(?!\$)(?:(?P<quote>\\{0,3}["'])(?!\$)[^"'\n]+?(?P=quote)(?![\w'"])"""
-    r"""|(?P<list>\[)[^\[\]\n]+\]|(?P<mapping>\{)[^{}\n]+\}"""
-    r"""|(?P<begun>\\{0,3}["']?)(?!\$)(?:(?:Bearer|Basic|Token|ApiKey)\s+)?[^\s"',{}\[\]()]+)"""
+    r"""|(?P<list>\[)[^\[\]\n]+\]|(?P<mapping>\{)[^{}\n]+\}|(?P<group>\()[^()\n]+\)"""
+    r"""|[|>][+-]?[0-9]?\n[^\S\n]+[^\n]+|\n[^\S\n]*-[ ][^\n]+(?:\n[^\S\n]*-[ ][^\n]+)*"""
+    r"""|(?P<begun>\\{0,3}["']?)(?!\$)(?:(?:Bearer|Basic|Token|ApiKey)\s+)?"""
+    r"""(?:[^\s"',{}\[\]()]|(?<=\w)["'](?=\w))+)"""
 )
-"""What stands behind a name: in quotes, in brackets, or a word, before which a header has the kind of its secret."""
+"""What stands behind a name: in quotes, in brackets, in the lines below as YAML has them, or a word, before which a
+header has the kind of its secret."""
 _WORD = re.compile(r"""["']?(?!\$)[^\s"',{}\[\]();]+""")
-"""The value of a name that is none of a secret's, in which no other name is looked for: the rest of a path or a URL."""
+"""The value of a name that is none of a secret's, which may be the rest of a path or of a URL."""
+_NAME_WITHIN = re.compile(r"""(?<![\w/?&-])([\w-]+)(?==)""")
+_NAME_AT_ONCE = re.compile(r"""["']?([\w-]+)(?=["']?:)""")
+"""The names within such a value: those with a sign, but in a path or in a query, and that which it begins with. The
+name before them may be that of an exception (`ValueError: hf_token=...`) or of a mapping."""
+_USERS_OWN = re.compile(rf"(?:^|[^\w])(?:{'|'.join(sorted(_USERS_NAMES))})\.[\w.]*$")
+"""What stands before a name that is the user's own: `task.attributes.password=...`."""
+_LONGEST_KEY = 200
 _QUOTED_SETTING = re.compile(r"""(['"])([\w.+~@/-]{1,200}=)(?!\$)([^'"\n]+)\1""")
 """An argument as shells write it where its value has blanks."""
 _BEARER = re.compile(r"\b(Bearer\s+)(?=[\w.~+/-]*\d)[\w.~+/=-]{12,}")
@@ -72,6 +101,17 @@ _BEARER = re.compile(r"\b(Bearer\s+)(?=[\w.~+/-]*\d)[\w.~+/=-]{12,}")
 def is_secret(name: str) -> bool:
     """Tells whether a setting of this name holds a secret."""
     return _SECRET_NAME.search(_HUMP.sub("_", name).lower().replace("-", "_")) is not None
+
+
+def is_secret_key(key: str) -> bool:
+    """Tells whether a setting with this key, from the top, holds a secret: `samples.engine_args.hf_token` does."""
+    *above, name = re.split(r"[./]", key.lstrip("+~@-"))
+    return is_secret(name) and not functools.reduce(_is_users, above, False)
+
+
+def _is_users(is_users: bool, name: str) -> bool:  # as reduce calls it
+    """Tells whether the names below `name` are the user's own, where it stands below such a setting or not."""
+    return name not in _LIBRARYS_NAMES and (is_users or name in _USERS_NAMES)
 
 
 def masked(value: Any) -> Any:
@@ -97,19 +137,21 @@ def redacted(text: str) -> str:
 
 def redacted_command(arguments: Sequence[str]) -> str:
     """Writes a command as a shell reads it, without its secrets; the value of an argument ends where that does."""
-    return shlex.join(_redacted_argument(argument) for argument in arguments)
+    return shlex.join(redacted_argument(argument) for argument in arguments)
 
 
-def _redacted_argument(argument: str) -> str:
+def redacted_argument(argument: str) -> str:
+    """Writes an argument of a command, such as `key=value`, without its secrets."""
     name, sign, value = argument.partition("=")
-    if sign and value and not value.startswith("$") and is_secret(re.split(r"[./]", name)[-1].lstrip("+~@-")):
+    if sign and value and not value.startswith("$") and is_secret_key(name):
         return f"{name}={MASK}"
+    if sign and functools.reduce(_is_users, re.split(r"[./]", name.lstrip("+~@-")), False):
+        return _without_in_urls(_without(argument, _long_enough(_secrets_of_the_environment())))
     return redacted(argument)
 
 
 def _masked_setting(match: re.Match[str]) -> str:
-    is_one = is_secret(re.split(r"[./]", match[2].rstrip("="))[-1].lstrip("+~@-"))
-    return f"{match[1]}{match[2]}{MASK}{match[1]}" if is_one else match[0]
+    return f"{match[1]}{match[2]}{MASK}{match[1]}" if is_secret_key(match[2].rstrip("=")) else match[0]
 
 
 def _without_named(text: str) -> str:
@@ -118,15 +160,28 @@ def _without_named(text: str) -> str:
     for name in _NAME.finditer(text):
         if name.start() < read:
             continue
-        if not is_secret(name[1]):
-            word = _WORD.match(text, name.end())
-            read = word.end() if word else name.end()
+        if not is_secret(name[1]) or _USERS_OWN.search(text[max(0, name.start() - _LONGEST_KEY) : name.start()]):
+            read = _end_of_other(text, name)
         elif value := _VALUE.match(text, name.end()):
-            begin = value["quote"] or value["list"] or value["mapping"] or value["begun"] or ""
-            close = value["quote"] or {"[": "]", "{": "}"}.get(begin, "")
+            begin = value["quote"] or value["list"] or value["mapping"] or value["group"] or value["begun"] or ""
+            close = value["quote"] or {"[": "]", "{": "}", "(": ")"}.get(begin, "")
             parts += [text[end : name.end()], begin, MASK, close]
             end = read = value.end()
     return "".join([*parts, text[end:]])
+
+
+def _end_of_other(text: str, name: re.Match[str]) -> int:
+    """Returns where to read on behind a name that is none of a secret's: behind its value, or at a secret's name there.
+
+    Each character is looked at once more only, since what is read on from is the first such name.
+    """
+    word = _WORD.match(text, name.end())
+    if not word:
+        return name.end()
+    if name[2] == ":" and (first := _NAME_AT_ONCE.match(text, name.end(), word.end())) and is_secret(first[1]):
+        return first.start(1)
+    within = _NAME_WITHIN.finditer(text, name.end(), word.end())
+    return next((each.start() for each in within if is_secret(each[1])), word.end())
 
 
 def without_secrets(value: Any) -> Any:
@@ -155,15 +210,21 @@ def _redacted_record(make: Callable[..., logging.LogRecord], /, *arguments: Any,
     return record
 
 
-def _masked(value: Any, secrets: list[str], *, is_named: bool = False) -> Any:
+def _masked(value: Any, secrets: list[str], *, is_named: bool = False, is_users: bool = False) -> Any:
     """Masks what is under the name of a secret, whatever it is made of, and secrets within other texts."""
     if isinstance(value, Mapping):
-        return {name: _masked(part, secrets, is_named=is_named or is_secret(str(name))) for name, part in value.items()}
+        below = ((name, part, *_below(name, is_named=is_named, is_users=is_users)) for name, part in value.items())
+        return {name: _masked(part, secrets, is_named=named, is_users=users) for name, part, named, users in below}
     if isinstance(value, (list, tuple)):
-        return [_masked(part, secrets, is_named=is_named) for part in value]
+        return [_masked(part, secrets, is_named=is_named, is_users=is_users) for part in value]
     if is_named and _is_value(value):
         return MASK
     return _without_in_urls(_without(value, secrets)) if isinstance(value, str) else value
+
+
+def _below(name: object, *, is_named: bool, is_users: bool) -> tuple[bool, bool]:
+    """Tells of what stands under a name whether it is a secret, and whether its names are the user's own."""
+    return is_named or (not is_users and is_secret(str(name))), _is_users(is_users, str(name))
 
 
 def _is_value(value: Any) -> bool:
@@ -189,30 +250,29 @@ def _without(text: str, secrets: list[str]) -> str:
     return text
 
 
-def _secrets_in(value: Any, *, is_named: bool = False) -> Iterator[str]:
+def _secrets_in(value: Any, *, is_named: bool = False, is_users: bool = False) -> Iterator[str]:
     """Gives the values under names of secrets, at whatever depth; a reference such as `${oc.env:NAME}` is none."""
     if isinstance(value, Mapping):
         for name, part in value.items():
-            yield from _secrets_in(part, is_named=is_named or is_secret(str(name)))
+            named, users = _below(name, is_named=is_named, is_users=is_users)
+            yield from _secrets_in(part, is_named=named, is_users=users)
     elif isinstance(value, (list, tuple)):
         for part in value:
-            yield from _secrets_in(part, is_named=is_named)
+            yield from _secrets_in(part, is_named=is_named, is_users=is_users)
     elif is_named and _is_value(value) and not str(value).startswith("${"):
         yield str(value)
 
 
 def _secrets_of_the_environment() -> Iterator[str]:
     for name, text in os.environ.items():
-        if _is_secret_variable(name) or (
-            _PERHAPS_SECRET_VARIABLE.search(name.upper()) and not _NO_SECRET.fullmatch(text)
-        ):
+        if _is_secret_variable(name) and not _NO_SECRET.fullmatch(text):
             yield text
             yield from _PART_OF_SECRET.findall(text)
 
 
 @functools.lru_cache(maxsize=4096)
 def _is_secret_variable(name: str) -> bool:
-    return _SECRET_VARIABLE.search(name.upper()) is not None
+    return _SECRET_VARIABLE.search(name.upper()) is not None and _ABOUT_A_SECRET.search(name.upper()) is None
 
 
 def _long_enough(secrets: Iterable[str]) -> list[str]:

@@ -23,7 +23,7 @@ from engine.pipeline.published import target_of
 from engine.run import wanted_steps
 from engine.runtime.cluster import start_ray
 from engine.runtime.console import Console
-from engine.runtime.secrets import is_secret, redacted
+from engine.runtime.secrets import is_secret_key, redacted_argument
 from engine.storage.files import locked, make_folder
 from engine.storage.typed import to_json_values
 from engine.sweeps.alike import check_alike, check_outputs, may_move_held_out
@@ -262,14 +262,14 @@ def _bare(text: str) -> str:
 def _check_key(key: str, where: str) -> None:
     if key in _THE_SWEEPS:
         raise UserError(f"{key} is set by the sweep itself", where=where, remedy="leave it out")
-    if is_secret(key.rpartition(".")[2]):
+    if is_secret_key(key):
         remedy = "set it in the environment, such as HF_TOKEN, or in a config file"
         raise UserError(f"{key} is a secret, and a sweep writes what its points are given", where=where, remedy=remedy)
 
 
 def _check_secret(text: str, where: str) -> None:
     """Refuses an override with a secret anywhere in it: in a mapping, in a URL, or one of the environment's."""
-    if (shown := redacted(text)) != text:
+    if (shown := redacted_argument(text)) != text:
         remedy = "set it in the environment, such as HF_TOKEN, or in a config file"
         raise UserError(
             f"{shown} holds a secret, and a sweep writes what its points are given", where=where, remedy=remedy

@@ -1,108 +1,67 @@
 """Jinja2's immutable sandbox, in which what a template computes is bounded: memory by it, and time with it.
 
 In: sources of templates and expressions that anybody wrote, and values that a model may have written. Out: templates
-that render as Jinja2 renders them, or raise an OverflowError. Each rendering may spend so many units: one for each
-character that it makes, and some for each part of a list, each call, and each round of a loop. What an operation will
-make is reckoned before it makes it. Nothing is computed while a template is compiled: constants would be folded there.
+that render as Jinja2 renders them, or raise an OverflowError. Each rendering may spend so many units, and more where it
+is given more: one for each character that it makes, and some for each part of a list, each call, and each round of a
+loop. What an operation will make is reckoned before it makes it, and what makes nothing pays for no text. Nothing is
+computed while a template is compiled: constants would be folded there.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sized
-from contextvars import ContextVar
+from collections.abc import Callable, Collection, Mapping
 from string import Formatter
 from typing import Any
 
-from jinja2 import Template, Undefined, nodes, pass_context, pass_eval_context
+from jinja2 import Template, nodes, pass_context, pass_eval_context
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.filters import make_attrgetter
 from jinja2.nodes import EvalContext
-from jinja2.runtime import Context
-from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedEscapeFormatter, SandboxedFormatter
+from jinja2.runtime import BlockReference, Context, LoopContext, Macro
+from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedEscapeFormatter, SandboxedFormatter, safe_range
+from jinja2.utils import Cycler, Joiner, Namespace
 from markupsafe import Markup
 
-MOST_SPENT = 50_000_000
-"""The units that a rendering may spend: as many characters, some hundreds of MB at most, or seconds."""
+from engine.text.budget import (
+    CALL,
+    LARGEST,
+    NODE,
+    PART,
+    length_of,
+    parts_of,
+    rendering,
+    spend,
+    units_of,
+    width_of,
+)
+
 LONGEST_SOURCE = 1_000_000
 """The characters of the longest template: some models have templates of 20,000."""
-_LARGEST = 100_000
-"""The most parts that `*` may repeat, bits that `**` may compute, and characters of a width."""
-_PART, _NODE, _CALL = 10, 10, 100
-"""Units for a part of a collection, for a piece of a template each time it is reached, and for a call."""
-
-_LEFT: ContextVar[list[int]] = ContextVar("units left")
-"""What the rendering that goes on in this thread may still spend."""
 _PERCENT = re.compile(r"%(?:\([^)]*\))?[#0\- +]*(\*|\d*)(?:\.(\*|\d*))?")
 _NUMBER = re.compile(r"\d+")
 _IN_LOOP_TEST = "of a test in a loop"
 """The name of a filter that no template can write."""
 _SIZED_METHODS = frozenset({"ljust", "rjust", "center", "zfill", "to_bytes"})
 """The methods of texts and numbers of which a number is a size."""
-
-
-def spend(units: int) -> None:
-    """Counts what the rendering that goes on costs.
-
-    Raises:
-        OverflowError: it has cost more than one may.
-    """
-    left = _LEFT.get(None)
-    if left is None:
-        return
-    left[0] -= units
-    if left[0] < 0:
-        raise OverflowError("it computes too much: longer texts, or more rounds of loops, than any prompt needs")
-
-
-@contextlib.contextmanager
-def rendering() -> Iterator[None]:
-    """Gives what is rendered in the block so many units to spend."""
-    before = _LEFT.set([MOST_SPENT])
-    try:
-        yield
-    finally:
-        _LEFT.reset(before)
-
-
-def units_of(value: object) -> tuple[int, int]:
-    """Returns the units of a value as text, and how deep its collections are; of one held twice, both are counted.
-
-    Raises:
-        OverflowError: they are more than a rendering may spend.
-    """
-    if type(value) is str:
-        return len(value), 1
-    units, depth, level = 0, 0, [value]
-    while level:
-        inner: list[Any] = []
-        for part in level:
-            if isinstance(part, (str, bytes)):
-                units += len(part)
-            elif part is None or isinstance(part, (float, Undefined)):
-                units += 1
-            elif isinstance(part, int):
-                units += 1 + part.bit_length() // 3
-            elif isinstance(part, Collection) and not isinstance(part, range):
-                units += 1 + _PART * len(part)
-                if units <= MOST_SPENT:
-                    inner.extend(part)
-                    inner.extend(part.values() if isinstance(part, Mapping) else ())
-            else:
-                units += 1
-            if units > MOST_SPENT:
-                raise OverflowError("a value in it is too large")
-        level, depth = inner, depth + 1
-    return units, depth
+_HANDED_ON = frozenset({"length", "count", "first", "last", "default", "d", "random", "items"})
+"""The filters that make nothing of what they are given: a number, or a part of it."""
+_BY_PARTS = frozenset({"list", "reverse", "batch", "slice", "map", "select", "reject", "selectattr", "rejectattr"})
+"""The filters that look at each part of what they are given once, and at no text."""
+_LITTLE = frozenset({"truncate", "attr"})
+"""The filters that give at most a part of what they are given, and pay for that."""
+_FREE_CALLS = (safe_range, dict, Namespace, Cycler, Joiner)
+_FREE_KINDS = (Macro, LoopContext, BlockReference)
+_FREE_HOLDERS = (Mapping, list, tuple, LoopContext, Cycler)
+"""What is called without making a text of its arguments; macros and blocks pay for what they write."""
 
 
 class _Template(Template):
     """A template each of whose renderings may spend so much."""
 
     def render(self, *args: Any, **kwargs: Any) -> str:
-        with rendering():
+        with rendering([*args], kwargs):
             return super().render(*args, **kwargs)
 
 
@@ -134,10 +93,10 @@ def _cost(body: Any) -> int:
     units, waiting = 0, list(body)
     while waiting:
         node = waiting.pop()
-        units += _NODE
+        units += NODE
         if not isinstance(node, (nodes.For, nodes.Macro, nodes.CallBlock)):
             waiting.extend(node.iter_child_nodes())
-    return units + _NODE
+    return units + NODE
 
 
 class SandboxedTemplates(ImmutableSandboxedEnvironment):
@@ -188,7 +147,7 @@ class SandboxedTemplates(ImmutableSandboxedEnvironment):
         compute = super().compile_expression(source, undefined_to_none)
 
         def bounded(*args: Any, **named: Any) -> Any:
-            with rendering():
+            with rendering([*args], named):
                 return compute(*args, **named)
 
         return bounded
@@ -200,19 +159,24 @@ class SandboxedTemplates(ImmutableSandboxedEnvironment):
             OverflowError: it would make too much.
         """
         if operator == "+":
-            spend(1 + _length(left) + _length(right))
+            spend(1 + length_of(left) + length_of(right))
         elif operator == "%":
             spend(_percent_units(left, right) if isinstance(left, (str, bytes)) else 0)
-        elif _size_of_result(operator, left, right) > _LARGEST:
+        elif _size_of_result(operator, left, right) > LARGEST:
             raise OverflowError(f"the result of {operator} is too large")
         else:
-            spend(_CALL + _length(left) + _length(right))
+            spend(CALL + length_of(left) + length_of(right))
         return super().call_binop(context, operator, left, right)
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805  # Jinja2's names
         """Calls what a template calls, whose arguments may have any names."""
-        spend(_CALL + sum(units_of(each)[0] for each in (*args, *kwargs.values())))
         holder = getattr(__obj, "__self__", None)
+        if _makes_no_text(__obj, holder):
+            spend(CALL)
+            result = super().call(__context, __obj, *args, **kwargs)
+            spend(0 if isinstance(result, (str, bytes)) else parts_of(result))
+            return result
+        spend(CALL + sum(units_of(each)[0] for each in (*args, *kwargs.values())))
         if isinstance(holder, (str, bytes, int)):
             args = _paid_method(holder, getattr(__obj, "__name__", ""), args, kwargs)
         result = super().call(__context, __obj, *args, **kwargs)
@@ -244,7 +208,7 @@ class _BoundedFields(Formatter):
         return super().convert_field(value, conversion)
 
     def format_field(self, value: Any, format_spec: str) -> Any:
-        spend(_CALL + units_of(value)[0] + sum(map(_width, _NUMBER.findall(format_spec))))
+        spend(CALL + units_of(value)[0] + sum(map(width_of, _NUMBER.findall(format_spec))))
         return super().format_field(value, format_spec)
 
 
@@ -256,28 +220,58 @@ class _EscapeFormatter(_BoundedFields, SandboxedEscapeFormatter):
     pass
 
 
+def _makes_no_text(function: object, holder: object) -> bool:
+    """Tells whether what is called, and is a method of `holder`, hands on what it is given or holds."""
+    is_free = isinstance(function, _FREE_KINDS) or isinstance(holder, _FREE_HOLDERS)
+    return is_free or any(function is each for each in _FREE_CALLS)
+
+
 def _bounded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Makes a filter pay for what it is given and for what it makes."""
+    """Makes a filter pay for what it is given, unless it makes nothing of it, and for what it makes beyond that."""
+    if name in _HANDED_ON:
+        return _counted(function)
     first = 0 if getattr(function, "jinja_pass_arg", None) is None else 1
     makes_much = _MAKES_MUCH.get(name)
 
     @functools.wraps(function)
     def filtered(*args: Any, **named: Any) -> Any:
-        given = [units_of(each) for each in (*args[first:], *named.values())]
-        units = _CALL + sum(units for units, _ in given)
+        options = [*args[first + 1 :], *named.values()]
+        given = [_units_given(name, args[first]), *map(units_of, options)]
+        units = sum(units for units, _ in given)
+        spend(CALL + units)
         if makes_much is not None:
             deep = units * max((depth for _, depth in given), default=1)
-            units += makes_much(args[first], [*args[first + 1 :], *named.values()], deep)
-        spend(units)
+            much = makes_much(args[first], options, deep)
+            spend(much)
+            units += much
         result = function(*args, **named)
-        spend(units_of(result)[0])
+        spend(max(0, parts_of(result) - units))
         return result
 
     return filtered
 
 
+def _units_given(name: str, value: Any) -> tuple[int, int]:
+    """Returns what a filter pays for its value, and how deep that is looked into."""
+    if name in _BY_PARTS:
+        return parts_of(value), 1
+    if name in _LITTLE:
+        return 0, 1
+    units, depth = units_of(value)
+    return max(units, parts_of(value)), depth
+
+
+def _counted(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def filtered(*args: Any, **named: Any) -> Any:
+        spend(CALL)
+        return function(*args, **named)
+
+    return filtered
+
+
 def _widths(_value: Any, options: list[Any], _units: int) -> int:
-    return max((_width(each) for each in options if isinstance(each, int)), default=0)
+    return max((width_of(each) for each in options if isinstance(each, int)), default=0)
 
 
 def _before_lines(value: Any, options: list[Any], units: int) -> int:
@@ -308,7 +302,7 @@ _MAKES_MUCH: dict[str, Callable[[Any, list[Any], int], int]] = {
 
 def _paid_method(holder: Any, name: str, args: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[Any, ...]:
     """Makes a method of a text or number pay for what it will make, and returns its arguments: one may be read once."""
-    widths = sum(_width(each) for each in (*args, *named.values()) if isinstance(each, int))
+    widths = sum(width_of(each) for each in (*args, *named.values()) if isinstance(each, int))
     if name in _SIZED_METHODS:
         spend(widths)
     elif name == "expandtabs":
@@ -329,23 +323,8 @@ def _percent_units(text: Any, values: Any) -> int:
     each = values.values() if isinstance(values, Mapping) else values if isinstance(values, (tuple, list)) else [values]
     places = _PERCENT.findall(text if isinstance(text, str) else text.decode("latin-1"))
     numbers = max((abs(value) for value in each if isinstance(value, int)), default=0)
-    widths = sum(_width(numbers) if size == "*" else _width(size or 0) for place in places for size in place)
+    widths = sum(width_of(numbers) if size == "*" else width_of(size or 0) for place in places for size in place)
     return widths + len(places) * max((units_of(value)[0] for value in each), default=0)
-
-
-def _width(size: str | int) -> int:
-    """Returns a size that a template names.
-
-    Raises:
-        OverflowError: it is larger than any that makes sense.
-    """
-    if abs(int(size)) > _LARGEST:
-        raise OverflowError(f"a width of {size} is too large; {_LARGEST:,} is allowed")
-    return abs(int(size))
-
-
-def _length(value: object) -> int:
-    return len(value) if isinstance(value, Sized) and not isinstance(value, Undefined) else 0
 
 
 def _size_of_result(operator: str, left: object, right: object) -> int:
@@ -355,7 +334,7 @@ def _size_of_result(operator: str, left: object, right: object) -> int:
     if isinstance(left, int) and isinstance(right, int):
         return left.bit_length() + right.bit_length()
     repeated, times = (right, left) if isinstance(left, int) else (left, right)
-    return _length(repeated) * times if isinstance(times, int) else 0
+    return length_of(repeated) * times if isinstance(times, int) else 0
 
 
 @pass_context
@@ -379,7 +358,7 @@ def _join(context: EvalContext, value: Any, d: str = "", attribute: str | int | 
         value = map(make_attrgetter(context.environment, attribute), value)
     parts = []
     for part in value:
-        spend(_PART + units_of(part)[0] + len(str(d)))
+        spend(PART + units_of(part)[0] + len(str(d)))
         parts.append(str(part))
     return str(d).join(parts)
 

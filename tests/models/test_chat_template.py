@@ -105,6 +105,32 @@ def test_whatever_a_template_computes_or_raises_is_one_line(source: str, what: s
     assert caught.value.where == "samples.model=x"
 
 
+REASONING = """{%- set ns = namespace(multi_step_tool=true, last_query_index=messages|length - 1) %}
+{%- for message in messages[::-1] %}
+    {%- set index = (messages|length - 1) - loop.index0 %}
+    {%- if ns.multi_step_tool and message.role == "user" and not message.content.startswith('<tool_response>') %}
+        {%- set ns.multi_step_tool = false %}
+        {%- set ns.last_query_index = index %}
+    {%- endif %}
+{%- endfor %}
+{%- for message in messages %}
+    {%- set content = message.content %}
+    {%- if message.role == "assistant" and '</think>' in content %}
+        {%- set content = content.split('</think>')[-1].lstrip('\\n') %}
+    {%- endif %}
+    {{- '<|im_start|>' + message.role + '\\n' + content + '<|im_end|>' + '\\n' }}
+{%- endfor %}"""
+"""Models that think have such templates: the number of all messages is asked for at each."""
+
+
+@pytest.mark.parametrize(("turns", "characters"), [(100, 5_200), (400, 700), (200, 20_000)])
+def test_a_long_chat_is_rendered(turns: int, characters: int) -> None:
+    roles = ("user", "assistant")
+    chat = [{"role": roles[turn % 2], "content": "<think>a</think>\n" + "b" * characters} for turn in range(turns)]
+    text = ChatTemplate(REASONING, {}, "samples.model=x")(chat)
+    assert text.count("b") == turns * characters
+
+
 @pytest.mark.parametrize("config", ["[]", "{", '{"chat_template": 3}', '{"chat_template": [{"name": "a"}]}'])
 def test_a_broken_config_of_a_tokenizer_is_one_line(config: str, tmp_path: Path) -> None:
     (tmp_path / "tokenizer_config.json").write_text(config)

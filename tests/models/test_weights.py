@@ -59,7 +59,7 @@ def test_a_pickle_at_the_root_is_refused_where_its_module_reads_no_index(tmp_pat
     index = {"weight_map": {}}
     folder = write(tmp_path, *names, modules__json=static, model__safetensors__index__json=index)
     assert "pytorch_model.bin" in refusal(str(folder)).what
-    write(folder, modules__json=MODULES)
+    write(folder, "2_Dense/model.safetensors", modules__json=MODULES)
     assert resolve_model(str(folder), key="model.base") == folder.resolve()
 
 
@@ -69,14 +69,17 @@ def test_a_pickle_within_a_router_is_refused(path: str, tmp_path: Path) -> None:
     folder = write(tmp_path, "model.safetensors", modules__json=[{"path": path, "type": f"{KIND}Router"}])
     for name, inner in (("", types), ("doc_0_Router", {"b_0_Dense": f"{KIND}Dense", ".": f"{KIND}Router"})):
         write(folder / path / name, router_config__json={"types": inner, "structure": {}})
-    assert resolve_model(str(folder), key="model.base") == folder.resolve()
+    safe: list[Path] = []
     for deep in ("query_0_Dense", "doc_0_Router/b_0_Dense"):
         pickle = folder / path / deep / "pytorch_model.bin"
         pickle.parent.mkdir(exist_ok=True)
         pickle.write_text("")
         assert (Path(path) / deep / "pytorch_model.bin").as_posix() in refusal(str(folder)).what
         pickle.rename(pickle.with_name("model.safetensors"))
+        safe.append(pickle)
         assert Path(path) / deep / "model.safetensors" in set(model_files(folder)), "a system holds all modules"
+    assert len(safe) == 2
+    assert resolve_model(str(folder), key="model.base") == folder.resolve()
 
 
 def test_a_pickled_adapter_beside_a_model_is_refused(tmp_path: Path) -> None:
@@ -108,6 +111,39 @@ def test_weights_have_the_names_that_are_loaded(tmp_path: Path) -> None:
     assert (
         fault_of_names(["model-00001-of-00002.safetensors", "model.safetensors.index.json"], is_adapter=False) is None
     )
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["gptq_model-4bit-128g.safetensors"],
+        ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "pytorch_model.bin"],
+    ],
+)
+def test_a_generator_has_safetensors_of_any_name(names: list[str], tmp_path: Path) -> None:
+    folder = write(tmp_path, *names)
+    for key in ("samples.model", "samples.models.b.model", "judge.model", "model.teacher.generator.model"):
+        assert resolve_model(str(folder), key=key) == folder.resolve()
+    refusal(str(folder))
+    for other in (["adapter_model.safetensors"], ["deep/model-1.safetensors"], ["pytorch_model.bin"]):
+        assert fault_of_names(other, is_adapter=False, is_generator=True) is not None
+
+
+def test_of_an_adapter_only_its_own_weights_are_looked_at(tmp_path: Path) -> None:
+    index = {"weight_map": {"a": "model-1.safetensors"}}
+    names = ("adapter_model.safetensors", "pytorch_model.bin")
+    folder = write(tmp_path, *names, adapter_config__json={"r": 8}, model__safetensors__index__json=index)
+    assert resolve_adapter(str(folder)) == folder.resolve()
+    assert fault_of_names(["consolidated.safetensors"], is_adapter=True) is not None
+
+
+def test_a_module_without_its_weights_is_refused(tmp_path: Path) -> None:
+    """No pickle of a hub model is downloaded, so that its folder lacks what the module would be loaded from."""
+    error = refusal(str(write(tmp_path, "model.safetensors", modules__json=MODULES)))
+    assert "holds no 2_Dense/model.safetensors" in error.what
+    assert "SentenceTransformer(MODEL).save" in error.remedy
+    write(tmp_path, "2_Dense/model.safetensors")
+    assert resolve_model(str(tmp_path), key="model.base") == tmp_path.resolve()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,16 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from engine.runtime.secrets import is_secret, masked, redact_logs, redacted, redacted_command, without_secrets
+from engine.runtime.secrets import (
+    is_secret,
+    is_secret_key,
+    masked,
+    redact_logs,
+    redacted,
+    redacted_argument,
+    redacted_command,
+    without_secrets,
+)
 
 SECRET = ("hf_token", "token", "HF_TOKEN", "api_key", "api-key", "openai_api_key", "password", "db_password", "secret")
 SECRET += ("client_secret", "secret_access_key", "aws_secret_access_key", "access_token", "auth_token", "credentials")
@@ -87,6 +96,41 @@ def test_whatever_is_under_the_name_of_a_secret_is_masked() -> None:
     }
 
 
+def test_names_that_a_user_chose_are_no_secrets() -> None:
+    config = {
+        "task": {
+            "attributes": {
+                "credentials": {"values": {"shared password": 1, "one-time code": 2.5}},
+                "password": {"values": ["weak one", "strong one"]},
+                "token": ["planted word"],
+            },
+            "turns": {"secret": {"json_schema": {"properties": {"password": {"type": "string", "maxLength": 20}}}}},
+            "prompt": "strong one wins, a shared password",
+        },
+        "examples": {"columns": {"query": "password"}, "where": {"auth_token": "some value"}},
+        "model": {"controls": {"access_token": "long value"}},
+    }
+    assert masked(config) == config
+    config["samples"] = {"models": {"password": {"engine_args": {"hf_token": "planted-there", "load": {"seed": 1}}}}}
+    assert masked(config)["samples"]["models"]["password"]["engine_args"] == {"hf_token": "***", "load": {"seed": 1}}
+    assert {name: part for name, part in masked(config).items() if name != "samples"} == {
+        name: part for name, part in config.items() if name != "samples"
+    }
+    for argument in ("task.attributes.password=[weak,strong]", "+task.attributes={password: {values: {a: 1}}}"):
+        assert redacted_argument(argument) == argument
+    assert redacted("no value in task.attributes.password=[weak,strong]") == (
+        "no value in task.attributes.password=[weak,strong]"
+    )
+    assert redacted_argument("task.attributes={a: planted-my_key}") == "task.attributes={a: ***}"
+
+
+def test_keys_of_secrets_are_those_of_libraries() -> None:
+    secret = ("hf_token", "samples.engine_args.hf_token", "++samples.models.token.engine_args.api_key", "hydra/api_key")
+    assert [key for key in secret if not is_secret_key(key)] == []
+    none = ("task.attributes.password", "task.attributes.token.values", "samples.models.secret", "max_tokens")
+    assert [key for key in none if is_secret_key(key)] == []
+
+
 @pytest.mark.parametrize(
     "name", ["SSH_PASSPHRASE", "GITHUB_PAT", "MYSQL_PWD", "NPM_AUTH", "HF_TOKEN_WRITE", "SMTP_PASS"]
 )
@@ -116,6 +160,36 @@ def test_a_variable_is_known_by_its_name(name: str, monkeypatch: pytest.MonkeyPa
 def test_other_variables_are_none(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, value)
     assert redacted(f"it was {value}.") == f"it was {value}."
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("TOKEN_PROVIDER", "data-bricks1"), ("API_KEY_HEADER", "X-Api-Key-2"), ("API_KEY_ENV", "MY_KEY_NUMBER_2")],
+        *[("TOKEN_CACHE", "cache-of-2026"), ("TOKEN_ENDPOINT", "login.corp-1"), ("HF_HUB_TOKEN_USER", "researcher-1")],
+        *[("TOKEN_AUDIENCE", "synthmill-1"), ("TOKEN_BUDGET", "100000000x"), ("PASSWORD_HASHERS", "argon2id")],
+        *[("AWS_SECRET_NAME", "prod-db-1"), ("DB_PASSWORD", "postgres"), ("API_SECRET", "100000000")],
+        *[("SSL_KEY", "/etc/ssl/My-Key1.pem"), ("SSH_KEY", "~/.ssh/id_rsa"), ("MY_TOKEN", "https://login.corp/oauth")],
+        *[("PROXY_PASS", "http://proxy:3128"), ("VAULT_TOKEN", "OPENAI_API_KEY"), ("DATA_KEY", "/home/me/runs")],
+    ],
+)
+def test_ordinary_values_of_variables_are_none(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    assert redacted(f"it was {value}.") == f"it was {value}."
+    assert masked({"seen": f"{value}/demo"}) == {"seen": f"{value}/demo"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("AWS_SECRET_ACCESS_KEY", "/plantedSecretOfTheBucket/00000000000005"), ("SMTP_PASS", "abcdefghijklmnop")],
+        *[("MY_TOKEN", "1234567890123456789"), ("API_KEY_2", "sk-planted1"), ("TOKEN_GITHUB", "ghp_planted1")],
+        *[("WEBHOOK_SECRET", "https://hooks.corp/x?code=planted"), ("CLIENT_SECRET_ID", "planted-1")],
+    ],
+)
+def test_values_of_the_forms_of_secrets_are_masked(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    assert redacted(f"it was {value}") == "it was ***"
 
 
 def test_a_secret_is_found_as_urls_json_and_python_spell_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,6 +274,22 @@ def test_a_secret_that_holds_another_is_masked_whole() -> None:
         ("{'Authorization': 'Basic cGxhbnRlZDo=', 'b': 1}", "{'Authorization': '***', 'b': 1}"),
         ("sent Bearer sk-planted1234, and b", "sent Bearer ***, and b"),
         ("Protocol=https;AccountName=me;AccountKey=planted==", "Protocol=https;AccountName=me;AccountKey=***"),
+        ("ValueError: hf_token=hf_planted1 is wrong", "ValueError: hf_token=*** is wrong"),
+        ("error: a: password=planted", "error: a: password=***"),
+        ("MlflowException: token=planted refused", "MlflowException: token=*** refused"),
+        ("cmd: --hf-token=planted", "cmd: --hf-token=***"),
+        ("KeyError: samples.engine_args.hf_token=planted", "KeyError: samples.engine_args.hf_token=***"),
+        ("headers:\n  api_key: planted\n", "headers:\n  api_key: ***\n"),
+        ("model: hf_token: planted", "model: hf_token: ***"),
+        ("{'model': 'hf_token: planted'}", "{'model': 'hf_token: ***'}"),
+        ("password=(planted) b", "password=(***) b"),
+        ("key=a:password=planted", "key=a:password=***"),
+        ("password=a'planted'c b", "password=*** b"),
+        ("password: |\n  planted\nb: c", "password: ***\nb: c"),
+        ("api_keys:\n- planted\n- planted2\nb: c", "api_keys:***\nb: c"),
+        ("no password:\nTry again", "no password:\nTry again"),
+        ("a=/data/token=1/x: is no folder", "a=/data/token=1/x: is no folder"),
+        ("task.kind=password: no such kind", "task.kind=password: no such kind"),
         ("Bearer authentication/authorization is asked for", "Bearer authentication/authorization is asked for"),
         ("documents.path=/data/token: is no folder", "documents.path=/data/token: is no folder"),
         ("it's a token (of 'a b')", "it's a token (of 'a b')"),
@@ -235,6 +325,14 @@ def test_a_text_is_redacted(text: str, safe: str) -> None:
         "a@",
         "'",
         "a:/b:'c",
+        "a=",
+        "a:b=",
+        "a: ",
+        "a:\n",
+        "token=(",
+        "token:\n- ",
+        "token: |\n ",
+        "a'b",
     ],
 )
 def test_a_long_word_is_read_once(word: str) -> None:

@@ -61,3 +61,11 @@ def test_an_experiment_of_the_users_own_is_taken_in(tmp_path: Path) -> None:
     write_best(file, [f"experiment={mine}", "model.learning_rate=3e-5"], groups(), "x")
     best, _ = load_config([f"experiment={file}"])
     assert (best.name, best.seed, best.model.epochs, best.model.learning_rate) == ("adapt", 5, 7, 3e-5)
+
+
+def test_what_the_user_named_is_written_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "best.yaml"
+    given = ["+task.attributes.credentials.values={shared password: 1, one-time code: 2}"]
+    write_best(file, [*given, "+task.attributes.password.values=[weak one,strong one]"], groups(), "x")
+    assert "***" not in file.read_text()
+    assert "strong one" in file.read_text()
