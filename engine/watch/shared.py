@@ -53,6 +53,7 @@ class SharedStatus:
         self._failures: dict[str, int] = {}
         self._stop = threading.Event()
         self._turn = threading.Lock()
+        self._has_said_last = False
 
     @contextlib.contextmanager
     def until_the_end(self) -> Iterator[None]:
@@ -66,9 +67,16 @@ class SharedStatus:
             yield
         finally:
             self._stop.set()
-            if not say_in_time(lambda: self._safely("status", self._share_last)):
-                why = "the store does not answer"
-                self._place.console.warn(f"`synthmill status URL` cannot show how this start has ended: {why}")
+            self._end()
+
+    def _end(self) -> None:
+        why = "the store does not answer"
+        try:
+            say_in_time(self._share_last)
+        except Exception as error:  # the run has ended as it has
+            why = _in_words(error)
+        if not self._has_said_last:
+            self._place.console.warn(f"`synthmill status URL` cannot show how this start has ended: {why}")
 
     def _share_again_and_again(self) -> None:
         while not self._stop.wait(self._every_seconds):
@@ -87,13 +95,12 @@ class SharedStatus:
         has_begun, status = self._said()
         said = {} if status is None else {"status": status}  # none where it was refused before it began
         self._put({**said, **(self._figures if has_begun else {})}, has_begun=has_begun, is_last=True)
-        if (
-            status
-            and has_begun
-            and (status["state"] == RunState.finished.value or time.monotonic() >= self._look_again)
-        ):
+        self._has_said_last = True
+        if status is None or not has_begun:
+            return
+        if status["state"] == RunState.finished.value or time.monotonic() >= self._look_again:
             self._look()
-            self._put({**said, **self._figures}, has_begun=True, is_last=True)
+            self._safely("status", lambda: self._put({**said, **self._figures}, has_begun=True, is_last=True))
 
     def _put(self, said: Mapping[str, Any], *, has_begun: bool, is_last: bool = False) -> None:
         with self._turn:
@@ -138,5 +145,9 @@ class SharedStatus:
         except Exception as error:  # whatever a store or a file answers, the run goes on
             self._failures[what] = self._failures.get(what, 0) + 1
             if self._failures[what] == _FAILURES:
-                text = redacted(" ".join(f"{type(error).__name__}: {error}".split()))
-                self._place.console.warn(f"the {what} that `synthmill status URL` shows cannot be shared now: {text}")
+                what_of = f"the {what} that `synthmill status URL` shows"
+                self._place.console.warn(f"{what_of} cannot be shared now: {_in_words(error)}")
+
+
+def _in_words(error: Exception) -> str:
+    return redacted(" ".join(f"{type(error).__name__}: {error}".split()))

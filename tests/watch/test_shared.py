@@ -101,6 +101,7 @@ def test_a_store_that_does_not_answer_ends_no_run_and_is_told_of_once(
         wait_until(lambda: len(asked) > 5, "several tries")
     warned = printed(place)
     assert warned.count("cannot be shared now") == 1
+    assert "cannot show how this start has ended: UserError: " in warned
     assert "does not answer" in warned
 
 
@@ -138,11 +139,11 @@ def test_how_a_run_ended_is_said_before_samples_are_looked_at(
     bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engine.storage.remote.last_words.LAST_SECONDS", 1.0)
-    looks, enough = threading.Event(), threading.Event()
+    looks, enough, has_looked = threading.Event(), threading.Event(), list[bool]()
 
     def look_for_long(_run_dir: Path) -> None:
         looks.set()
-        enough.wait(10)
+        has_looked.append(enough.wait(10))
 
     with driving(bucket, tmp_path) as (place, monitor):
         begin_run(place.run_dir, "")
@@ -150,9 +151,9 @@ def test_how_a_run_ended_is_said_before_samples_are_looked_at(
         wait_until(lambda: state(bucket) == "running", "what it says")
         monkeypatch.setattr("engine.watch.shared.kept_so_far", look_for_long)
         wait_until(looks.is_set, "that it looks for how much is kept")
-    is_said = not enough.is_set() and state(bucket) == "finished"
+    assert (state(bucket), has_looked) == ("finished", []), "other threads still look at samples"
+    assert "cannot show" not in printed(place)
     enough.set()
-    assert is_said, "another thread still looks at samples"
 
 
 def test_a_folder_is_watched_in_its_place(tmp_path: Path) -> None:
