@@ -169,7 +169,8 @@ def lines(view: View) -> list[tuple[str, str]]:
     """Says what is known in lines, each with a word that it is about."""
     told = [("run", f"{view.run_dir}: {_life(view)}")]
     if view.status is not None:
-        told += _of_status(view.status, is_over=view.status.is_over)
+        has_ended = view.life is not None and view.life.value == "has ended"  # which it may not have said itself
+        told += _of_status(view.status, is_over=view.status.is_over or has_ended)
     if view.status is not None:
         told += _times(view.status.times)
     earlier = "" if view.status is None or view.status.has_begun else _EARLIER

@@ -49,7 +49,7 @@ def show_run_by_url(options: Options) -> int:
 
     Returns:
         The exit code: 0 where somebody works on it who was heard of lately, or nobody does and it has finished, as far
-        as is known; `NOT_WELL` otherwise.
+        as is known; `NOT_WELL` otherwise, also where its driver went on by its last words and has ended since.
 
     Raises:
         UserError: there is no run behind the URL.
@@ -89,10 +89,16 @@ def _of_json(kind: type[T], values: Mapping[str, Any] | None) -> T | None:
 
 
 def _life_of(run: RunByUrl, status: Status | None) -> Life:
-    """Tells how a run is: by what its driver said, and until it says that it ended by its claim."""
+    """Tells how a run is: by what its driver said, and until it says that it ended by its claim.
+
+    Who gives the claim back has ended, and did not die. How it ended is said right behind that, or never, where the
+    store did not take it.
+    """
     if status.is_over if status else not run.holder:
         return Life.has_ended
-    return Life.goes_on if run.age_seconds <= LEASE_SECONDS else Life.has_died
+    if run.age_seconds <= LEASE_SECONDS:
+        return Life.goes_on
+    return Life.has_died if run.holder else Life.has_ended
 
 
 def _show(seen: ViewByUrl, options: Options, console: Console) -> None:
@@ -128,6 +134,8 @@ def _in_words(seen: ViewByUrl) -> str:
         lasted = f" after {format_seconds(max(0.0, status.written - status.began))}" if status else ""
         goes_on = "the command that started it goes on from there"
         return f"has died or is cut off ({driver}){lasted}, not heard of for {ago}; {goes_on}"
+    if seen.view.life is Life.has_ended:
+        return f"has ended ({driver}), {ago} ago; how is not known, since the last that it said did not come through"
     if not run.holder:
         return f"is about to end ({driver})"
     unsaid = "" if status else "; how far it is was not said yet, `synthmill status` on that machine may know"

@@ -1,13 +1,14 @@
 """What generation has made of a run so far, at what cost, and how much of it passes the row filters.
 
 In: a run folder. Out: figures, from records of finished samples folders, and from what engines note every few seconds
-beside their parts (`attempt.json`) where one is being written. The driver is not asked, and does nothing for it: the
-filters are run here, on the samples that were committed last.
+beside their parts (`attempt.json`) where one is being written. The driver is not asked: the filters are run here, on
+the samples that were committed last. Of a run behind a URL it is a thread of the driver that does this, so that what is
+in memory is bounded, whatever the size of parts, collection and store.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -27,12 +28,18 @@ from engine.generation.totals import add_up, engine_time
 from engine.runtime.step import PART_FOLDERS
 from engine.samples.starts import read_starts
 from engine.storage.run_folders import config_file
-from engine.storage.store import StepRecord, Store, is_done, read_record
+from engine.storage.store import EVERY_NOUN, StepRecord, Store, is_done, read_inputs, read_record
 from engine.storage.typed import from_json_values
 from eval.cost import Prices, price_of
 
 _LOOKED_AT = 256
 """Samples that the filters are run on."""
+_ROWS_READ = 1 << 17
+"""Samples that are read to find these, where many failed: no further row group is begun behind so many."""
+_ROWS_AT_ONCE = 1 << 10
+"""Rows that are in memory at a time, ..."""
+_BYTES_AT_ONCE = 1 << 20
+"""... and bytes of a column of the file: a merged part has a million rows, and this may be done within the driver."""
 _SCHEMA = pa.schema(
     [
         ("sample_id", pa.int64()),
@@ -112,8 +119,22 @@ def _of_earlier_rounds(run_dir: Path) -> set[Path]:
     linked = [entry.resolve() for entry in entries if entry.is_symlink()]
     stores = {Store(folder.parent.parent) for folder in linked}
     names = {folder.name for folder in linked}
-    samples = {store.folder("samples", name) for store in stores for name in store.with_inputs(names)}
+    samples = {store.folder("samples", name) for store in stores for name in _with_inputs(names, store)}
     return {folder for folder in samples if folder.is_dir()}
+
+
+def _with_inputs(names: set[str], store: Store) -> set[str]:
+    """Adds to fingerprints those of all that they were made from, by the records of their folders and no others.
+
+    `Store.with_inputs` looks at every folder of a store, which may be shared by tens of thousands.
+    """
+    known, waiting = set[str](), set(names)
+    while waiting:
+        name = waiting.pop()
+        known.add(name)
+        for noun in EVERY_NOUN:
+            waiting |= read_inputs(store.folder(noun, name)) - known
+    return known
 
 
 def _amounts(folder: Path) -> tuple[int, int, EngineTime]:
@@ -143,9 +164,7 @@ def kept_so_far(run_dir: Path) -> Kept | None:
     samples = pa.Table.from_batches(_latest(SamplesFolder(run_dir / "samples")))
     if not samples.num_rows:
         return None
-    passages = DocumentsFolder(run_dir / "documents").some(set(samples["passage_id"].to_pylist()))
-    about = [passages[name] for name in samples["passage_id"].to_pylist()]
-    texts = [passage_text(passage["title"], passage["text"]) for passage in about]
+    texts = _passage_texts(DocumentsFolder(run_dir / "documents"), samples["passage_id"].to_pylist())
     judged = filter_batch(samples, texts, words_of_plan(PromptsFolder(run_dir / "prompts")), _filters(run_dir))
     return Kept(pc.sum(pc.equal(judged["reason"], "")).as_py(), samples.num_rows, is_curated=False)
 
@@ -163,19 +182,50 @@ def _is_curated(run_dir: Path) -> bool:
 
 
 def _latest(samples: SamplesFolder) -> Iterator[pa.RecordBatch]:
-    """Reads the generated samples of the newest parts, at least an empty table of them."""
+    """Reads the generated samples at the ends of the newest parts, at least an empty table of them."""
     yield pa.RecordBatch.from_pylist([], _SCHEMA)
-    left = _LOOKED_AT
+    left, to_read = _LOOKED_AT, _ROWS_READ
     for part in sorted(samples.parts(), key=_written, reverse=True):
-        if left <= 0:
-            return
         try:
-            table = pq.read_table(part, columns=_SCHEMA.names, filters=[("status", "==", "generated")])
+            file = pq.ParquetFile(part, pre_buffer=False, buffer_size=_BYTES_AT_ONCE)
         except FileNotFoundError:  # merging deletes parts whose rows another one holds
             continue
-        rows = table.slice(max(0, table.num_rows - left)).cast(_SCHEMA)
-        left -= rows.num_rows
-        yield from rows.to_batches()
+        with file:
+            for group in reversed(range(file.num_row_groups)):
+                if left <= 0 or to_read <= 0:
+                    return
+                to_read -= file.metadata.row_group(group).num_rows
+                last = _last_generated(file, group, left)
+                left -= last.num_rows
+                yield from last.to_batches()
+
+
+def _last_generated(file: pq.ParquetFile, group: int, num: int) -> pa.Table:
+    """Reads the last generated samples of a row group, `num` of them at most."""
+    last = pa.Table.from_pylist([], _SCHEMA)
+    columns = [*_SCHEMA.names, "status"]
+    for batch in file.iter_batches(_ROWS_AT_ONCE, row_groups=[group], columns=columns, use_threads=False):
+        generated = batch.filter(pc.equal(batch["status"], "generated")).select(_SCHEMA.names)
+        last = pa.concat_tables([last, pa.Table.from_batches([generated]).cast(_SCHEMA)])
+        last = last.slice(max(0, last.num_rows - num))
+    return last
+
+
+def _passage_texts(documents: DocumentsFolder, names: Sequence[str]) -> list[str]:
+    """Reads the texts of some passages, of which only these are kept in memory.
+
+    Raises:
+        LookupError: there is no such passage.
+    """
+    wanted, texts = pa.array(sorted(set(names)), pa.string()), dict[str, str]()
+    for batch in documents.stream(["passage_id", "title", "text"], _ROWS_AT_ONCE):
+        for row in batch.filter(pc.is_in(batch["passage_id"], value_set=wanted)).to_pylist():
+            texts[row["passage_id"]] = passage_text(row["title"], row["text"])
+        if len(texts) == len(wanted):
+            break
+    if missing := [name for name in names if name not in texts]:
+        raise LookupError(f"{documents.path} has no passage {missing[0]!r}")
+    return [texts[name] for name in names]
 
 
 def _written(part: Path) -> float:

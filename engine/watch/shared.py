@@ -3,7 +3,7 @@
 In: the status file on this disk, which the monitor writes anyhow. Out: the same every quarter of a minute in the store
 that the run is shared through, with what generation has made and what of it is kept, worked out here: whoever looks
 from elsewhere has none of the run's files. It is a courtesy, with a thread of its own: a store that does not answer
-ends no run, and makes no beat of the monitor late.
+ends no run, makes no beat of the monitor late, and holds the end of a run for some seconds at most.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from engine.runtime.secrets import redacted
+from engine.storage.remote.last_words import say_in_time
 from engine.storage.typed import to_json_values
 from engine.watch.made import kept_so_far, made_so_far
 from engine.watch.status import RunState, status_file
@@ -51,6 +52,8 @@ class SharedStatus:
         self._look_again = 0.0
         self._failures: dict[str, int] = {}
         self._stop = threading.Event()
+        self._turn = threading.Lock()
+        self._has_said_last = False
 
     @contextlib.contextmanager
     def until_the_end(self) -> Iterator[None]:
@@ -64,29 +67,57 @@ class SharedStatus:
             yield
         finally:
             self._stop.set()
-            thread.join()
-            self._safely("status", lambda: self._share(is_last=True))
+            self._end()
+
+    def _end(self) -> None:
+        why = "the store does not answer"
+        try:
+            say_in_time(self._share_last)
+        except Exception as error:  # the run has ended as it has
+            why = _in_words(error)
+        if not self._has_said_last:
+            self._place.console.warn(f"`synthmill status URL` cannot show how this start has ended: {why}")
 
     def _share_again_and_again(self) -> None:
         while not self._stop.wait(self._every_seconds):
-            self._safely("status", lambda: self._share(is_last=False))
+            self._safely("status", self._share)
 
-    def _share(self, *, is_last: bool) -> None:
-        has_begun = True
-        status = self._read(status_file(self._run_dir, has_begun=True))
+    def _share(self) -> None:
+        has_begun, status = self._said()
         if status is None:
-            has_begun, status = False, self._read(status_file(self._run_dir, has_begun=False))
-        if status is None:
-            if is_last:  # it was refused before it began
-                self._place.shared.share_status({}, has_begun=False)
             return
-        has_finished = status["state"] == RunState.finished.value
-        if has_begun and (has_finished or time.monotonic() >= self._look_again):
-            began = time.monotonic()
-            self._safely("figures", self._work_out)
-            self._look_again = began + (time.monotonic() - began) / _SHARE
-        figures = self._figures if has_begun else {}
-        self._place.shared.share_status({"status": status, **figures}, has_begun=has_begun)
+        if has_begun and time.monotonic() >= self._look_again:
+            self._look()
+        self._put({"status": status, **(self._figures if has_begun else {})}, has_begun=has_begun)
+
+    def _share_last(self) -> None:
+        """Shares how it ended, and then, which may take longer, what had been made by then."""
+        has_begun, status = self._said()
+        said = {} if status is None else {"status": status}  # none where it was refused before it began
+        self._put({**said, **(self._figures if has_begun else {})}, has_begun=has_begun, is_last=True)
+        self._has_said_last = True
+        if status is None or not has_begun:
+            return
+        if status["state"] == RunState.finished.value or time.monotonic() >= self._look_again:
+            self._look()
+            self._safely("status", lambda: self._put({**said, **self._figures}, has_begun=True, is_last=True))
+
+    def _put(self, said: Mapping[str, Any], *, has_begun: bool, is_last: bool = False) -> None:
+        with self._turn:
+            if is_last or not self._stop.is_set():  # whoever has looked at files for long comes too late
+                self._place.shared.share_status(said, has_begun=has_begun)
+
+    def _look(self) -> None:
+        began = time.monotonic()
+        self._safely("figures", self._work_out)
+        self._look_again = began + (time.monotonic() - began) / _SHARE
+
+    def _said(self) -> tuple[bool, dict[str, Any] | None]:
+        """Reads what the monitor wrote last of this start: whether it has begun, and the status, if there is one."""
+        status = self._read(status_file(self._run_dir, has_begun=True))
+        if status is not None:
+            return True, status
+        return False, self._read(status_file(self._run_dir, has_begun=False))
 
     def _read(self, file: Path) -> dict[str, Any] | None:
         """Reads a status, unless there is none or another start has written it."""
@@ -114,5 +145,9 @@ class SharedStatus:
         except Exception as error:  # whatever a store or a file answers, the run goes on
             self._failures[what] = self._failures.get(what, 0) + 1
             if self._failures[what] == _FAILURES:
-                text = redacted(" ".join(f"{type(error).__name__}: {error}".split()))
-                self._place.console.warn(f"the {what} that `synthmill status URL` shows cannot be shared now: {text}")
+                what_of = f"the {what} that `synthmill status URL` shows"
+                self._place.console.warn(f"{what_of} cannot be shared now: {_in_words(error)}")
+
+
+def _in_words(error: Exception) -> str:
+    return redacted(" ".join(f"{type(error).__name__}: {error}".split()))

@@ -106,9 +106,12 @@ class TrackedResults:
         """
         if self._config.mode is Mode.off or (not is_new and self._is_told(step)):
             return
-        before = [each for each in self._known(step.entry) if each not in ("", step.fingerprint)]
-        if before:  # until the tracker has this one for sure, nobody knows which of them it shows
-            self._noted[step.entry] = [*before, ""]
+        before, has = (
+            [each for each in named if each not in ("", step.fingerprint)]
+            for named in (self._known(step.entry), self._noted.get(step.entry, []))
+        )
+        if has:  # for sure; until it has this one too, nobody knows which of them it shows
+            self._noted[step.entry] = [*has, ""]
             self._note()
         if not is_new:
             tell_of_figures(self._place.tracker, step.entry, self._place.shared.record(folder))

@@ -111,7 +111,7 @@ def test_how_a_run_ended_is_told(
     assert "not made samples, examples, model" in said
 
 
-def test_a_driver_that_gave_its_claim_back_and_said_nothing_more_has_died(
+def test_a_driver_that_gave_its_claim_back_and_said_nothing_more_has_ended_and_is_not_dead(
     bucket: Bucket, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     claim = Claim.take(bucket.objects(), "demo/run.json", "node2/4711/other")
@@ -119,6 +119,24 @@ def test_a_driver_that_gave_its_claim_back_and_said_nothing_more_has_died(
     say(bucket, claim, NOW)
     assert main(["status", f"{bucket.url}/demo"]) == 0
     assert "is about to end" in capsys.readouterr().out
+    monkeypatch.setattr("engine.command_line.status_by_url.LEASE_SECONDS", -10.0)
+    assert main(["status", f"{bucket.url}/demo", "--follow"]) == NOT_WELL, "one that has ended is shown once"
+    said = " ".join(capsys.readouterr().out.split())
+    assert "has ended (pid " in said
+    assert "how is not known" in said
+    assert "died" not in said
+    assert "not made samples, examples, model" in said, "nothing of it is under way"
+    assert "now samples" not in said
+    assert main(["status", f"{bucket.url}/demo", "--json"]) == NOT_WELL
+    assert json.loads(capsys.readouterr().out)["life"] == "has ended"
+
+
+def test_a_driver_that_went_on_and_holds_its_claim_for_too_long_has_died(
+    bucket: Bucket, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = Claim.take(bucket.objects(), "demo/run.json", "node2/4711/other")
+    claim.write({"links": {}})
+    say(bucket, claim, NOW)
     monkeypatch.setattr("engine.command_line.status_by_url.LEASE_SECONDS", -10.0)
     assert main(["status", f"{bucket.url}/demo"]) == NOT_WELL
     assert "has died or is cut off" in capsys.readouterr().out

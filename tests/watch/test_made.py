@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -21,7 +25,7 @@ from engine.storage.run_folders import begin_run
 from engine.storage.store import StepRecord, Store, finish
 from engine.storage.typed import to_json_values
 from engine.watch.made import Kept, kept_so_far, made_so_far
-from tests.support.committed import SCHEMA, begin, row
+from tests.support.committed import SCHEMA, begin, commit_table, row
 from tests.support.jobs import TASK
 from tests.support.small_run import step_record
 
@@ -104,14 +108,56 @@ def test_examples_of_the_round_before_say_nothing_of_this_one(run_dir: Path) -> 
 
 def test_parts_that_are_merged_away_meanwhile_are_left_out(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_samples(run_dir / "samples", ["where does the lamp stand"])
-    read_table = pq.read_table
+    open_part = pq.ParquetFile
 
-    def merge_first(part: Path, **options: Any) -> pa.Table:
+    def merge_first(part: Path, **options: Any) -> pq.ParquetFile:
         part.unlink(missing_ok=True)
-        return read_table(part, **options)
+        return open_part(part, **options)
 
-    monkeypatch.setattr("engine.watch.made.pq.read_table", merge_first)
+    monkeypatch.setattr("engine.watch.made.pq.ParquetFile", merge_first)
     assert kept_so_far(run_dir) is None
+
+
+@contextlib.contextmanager
+def counted_memory() -> Iterator[pa.MemoryPool]:
+    """Arrow's memory, counted within the block."""
+    before = pa.default_memory_pool()
+    counted = pa.proxy_memory_pool(before)
+    pa.set_memory_pool(counted)
+    try:
+        yield counted
+    finally:
+        pa.set_memory_pool(before)
+
+
+def test_of_a_large_part_and_of_a_large_collection_little_is_in_memory_at_a_time(run_dir: Path) -> None:
+    made = np.random.default_rng(0)
+    texts = [f"which lamp is {made.bytes(3000).hex()}" for _ in range(6000)]
+    rows = [row(number, passage_id=f"p{number}", text=text, status="generated") for number, text in enumerate(texts)]
+    rows[-5:] = [{**failed, "status": "failed"} for failed in rows[-5:]]
+    commit_table(run_dir / "samples", pa.Table.from_pylist(rows, schema=SCHEMA))
+    passages = [{"passage_id": f"p{number}", "title": "", "text": text} for number, text in enumerate(texts)]
+    table = pa.Table.from_pylist(passages, schema=PASSAGES)
+    pq.write_table(table, run_dir / "documents" / "passages.parquet", compression="zstd")
+    del rows, passages, table
+    with counted_memory() as memory:
+        kept = kept_so_far(run_dir)
+    assert kept == Kept(0, 256, is_curated=False), "each is a copy of its passage"
+    assert memory.max_memory() < 30e6, "each of the two files holds 36 MB of texts"
+
+
+def test_where_many_failed_not_all_is_read_to_find_others(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.watch.made._ROWS_READ", 4)
+    parts = begin(run_dir / "samples")
+    for number, status in enumerate(["generated", "failed", "generated"]):
+        writer = PartWriter(parts.attempt_folder, number, SCHEMA)
+        for sample_id in range(2 * number, 2 * number + 2):
+            writer.add(row(sample_id, passage_id="p", text="where does it stand", status=status, finish_reason="stop"))
+        part = writer.commit()
+        assert part is not None
+        os.utime(part, (number, number))
+    parts.list_new()
+    assert kept_so_far(run_dir) == Kept(2, 2, is_curated=False)
 
 
 def test_what_is_finished_is_read_off_records(run_dir: Path) -> None:
@@ -169,3 +215,16 @@ def test_what_earlier_rounds_cost_counts_while_the_next_one_goes_on(tmp_path: Pa
     seen.append(made_so_far(run_dir))
     told = [(made.generated, made.failed, made.price) for made in seen if made]
     assert told == [(30, 2, 4.0), (35, 2, 5.0), (44, 2, 5.0), (45, 2, 7.0)], "32 rows were taken over"
+
+
+def test_other_folders_of_a_shared_store_are_not_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_dir, store = tmp_path / "run", Store(tmp_path / "store")
+    begin_run(run_dir, CONFIG)
+    done = SamplesRecord(32, 30, 2, 100, 100, 0, 0, RATES, EngineTime(7200.0, 0.0))
+    made_in_a_store(store, "samples", "s1", {"prompts": "p1"}, done)
+    made_in_a_store(store, "examples", "e1", {"samples": "s1"})
+    link_to(run_dir, "prompts", made_in_a_store(store, "prompts", "p2", {"examples": "e1"}))
+    monkeypatch.setattr(Store, "outputs", lambda _store: pytest.fail("lists a store that others fill too"))
+    made = made_so_far(run_dir)
+    assert made is not None
+    assert made.generated == 30

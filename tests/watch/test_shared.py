@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +15,7 @@ import pytest
 
 from engine.errors import UserError
 from engine.runtime.place import Place
+from engine.storage.remote.claims import read_state
 from engine.storage.remote.store import RemoteStore
 from engine.storage.run_folders import begin_run
 from engine.watch.config import WatchConfig
@@ -98,7 +101,59 @@ def test_a_store_that_does_not_answer_ends_no_run_and_is_told_of_once(
         wait_until(lambda: len(asked) > 5, "several tries")
     warned = printed(place)
     assert warned.count("cannot be shared now") == 1
+    assert "cannot show how this start has ended: UserError: " in warned
     assert "does not answer" in warned
+
+
+def drive_until_interrupted(bucket: Bucket, folder: Path, away: threading.Event) -> Place:
+    with contextlib.suppress(KeyboardInterrupt), driving(bucket, folder) as (place, monitor):
+        begin_run(place.run_dir, "")
+        monitor.begin()
+        wait_until(lambda: state(bucket) == "running", "what it says")
+        away.set()
+        raise KeyboardInterrupt
+    return place
+
+
+def test_a_store_that_does_not_answer_does_not_hold_the_end_of_a_run(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.storage.remote.last_words.LAST_SECONDS", 0.1)
+    share, away, answers, answered = RemoteStore.share_status, threading.Event(), threading.Event(), list[bool]()
+
+    def share_late(store: RemoteStore, said: Any, *, has_begun: bool) -> None:
+        if away.is_set():
+            answered.append(answers.wait(10))
+        share(store, said, has_begun=has_begun)
+
+    monkeypatch.setattr(RemoteStore, "share_status", share_late)
+    place = drive_until_interrupted(bucket, tmp_path, away)
+    assert answered == [], "the run has ended, and the store has not answered"
+    assert "cannot show how this start has ended: the store does not answer" in printed(place)
+    assert read_state(bucket.objects(), "demo/run.json").holder == ""
+    answers.set()
+    wait_until(lambda: state(bucket) == "interrupted", "what it says late")
+
+
+def test_how_a_run_ended_is_said_before_samples_are_looked_at(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.storage.remote.last_words.LAST_SECONDS", 1.0)
+    looks, enough, has_looked = threading.Event(), threading.Event(), list[bool]()
+
+    def look_for_long(_run_dir: Path) -> None:
+        looks.set()
+        has_looked.append(enough.wait(10))
+
+    with driving(bucket, tmp_path) as (place, monitor):
+        begin_run(place.run_dir, "")
+        monitor.begin()
+        wait_until(lambda: state(bucket) == "running", "what it says")
+        monkeypatch.setattr("engine.watch.shared.kept_so_far", look_for_long)
+        wait_until(looks.is_set, "that it looks for how much is kept")
+    assert (state(bucket), has_looked) == ("finished", []), "other threads still look at samples"
+    assert "cannot show" not in printed(place)
+    enough.set()
 
 
 def test_a_folder_is_watched_in_its_place(tmp_path: Path) -> None:

@@ -333,6 +333,15 @@ def test_a_start_that_is_killed_leaves_nobody_in_doubt_about_what_is_shown(tmp_p
     assert [runs.start("a"), runs.start("a")] == [["a"], []]
 
 
+def test_earlier_rounds_of_a_start_that_is_killed_are_told_again(tmp_path: Path) -> None:
+    runs = Configs(tmp_path)
+    assert runs.start("a", "b", is_killed=True) == ["a", "b"]
+    assert runs.start("a", "b", "c", is_killed=True) == ["a", "b", "c"], "the tracker may have none of them"
+    assert [runs.start("a", "b"), runs.start("a", "b")] == [["a", "b"], []]
+    assert runs.start("a", "b", "c", is_killed=True) == ["c"]
+    assert runs.start("b", "a", is_killed=True) == ["a"], "it has b for sure, and may show c"
+
+
 def test_what_an_older_version_noted_is_told_once_more(tmp_path: Path) -> None:
     starts = Starts(tmp_path)
     starts.file.parent.mkdir(parents=True)

@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import Any
 
 from engine.errors import UserError
+from engine.storage.remote.last_words import say_in_time
 from engine.storage.remote.objects import Objects
 from engine.visible import visible
 
@@ -122,6 +123,8 @@ class Claim:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._renew, name=f"claim {key}", daemon=True)
         self._is_lost = self._is_left = False
+        self._last: dict[str, Any] = {}
+        """What of the state changes with the write that gives the claim back."""
 
     @classmethod
     def take(cls, objects: Objects, key: str, holder: str, lease: Lease | None = None) -> Claim:
@@ -180,6 +183,10 @@ class Claim:
         self._ended.set()
         self._replace(content=content, holder="")
 
+    def write_last(self, content: Any) -> None:
+        """Has the end of the block commit this, with the same write that gives the claim back."""
+        self._last = {"content": content}
+
     def leave(self) -> None:
         """Has the block end without giving the claim back, so that whoever finds it knows that work was left undone."""
         self._is_left = True
@@ -191,16 +198,26 @@ class Claim:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Gives the claim back unless it is left, so that nobody waits for its end; where that fails, others wait."""
+        """Gives the claim back unless it is left, so that nobody waits for its end; where that fails, others wait.
+
+        A store that does not answer is waited for some seconds, and its claim is over in a minute.
+        """
         self._ended.set()
-        self._thread.join()
-        if not self._state.holder or self._is_lost or self._is_left:
-            return
         try:
-            self._replace(holder="")
+            is_done = say_in_time(self._give_back)
         except UserError:
             if error is None:
                 raise
+            return
+        if not is_done:
+            where = self._objects.url(self._key)
+            others = f"others may wait for it, {self._lease.seconds:.0f} s at most"
+            self._lease.warn(f"{where} could not be given back, since the store does not answer: {others}")
+
+    def _give_back(self) -> None:
+        self._thread.join()
+        if self._state.holder and not self._is_lost and not self._is_left:
+            self._replace(holder="", **self._last)
 
     def _renew(self) -> None:
         while not self._ended.wait(self._lease.seconds / _RENEWALS):

@@ -78,7 +78,7 @@ class RunClaim:
             raise UserError(what, where=where, remedy=remedy) from held
         try:
             _check_format(claim.content, where)
-        except UserError:
+        except BaseException:
             claim.end(claim.content)
             raise
         return cls(claim, objects, name, cache, warn=lease.warn)
@@ -88,17 +88,33 @@ class RunClaim:
         return self
 
     def __exit__(self, *error: Any) -> None:
+        """Gives the claim back, and with it notes what the tracker was told; the run has ended as it has."""
+        told: dict[str, Any] | None = None
         try:
-            self._save_tracking()
-        except UserError as failure:  # the run has ended as it has
-            self._warn(f"what the tracker was told is not noted, and another machine may tell it again: {failure}")
-        self._claim.__exit__(*error)
+            told = self._told_since()
+        except Exception as failure:  # files of a tracker, which may be damaged, and a disk that fails
+            self._warn_of_tracker(f"{self._cache.runs_dir / self._name / 'tracking'}: {_in_words(failure)}")
+        finally:
+            if told is None:
+                self._claim.__exit__(*error)
+            else:
+                self._end_with(told)
 
-    def _save_tracking(self) -> None:
-        """Commits what the tracker has been told by the end: it is closed when everything else is committed."""
+    def _told_since(self) -> dict[str, Any] | None:
+        """Returns what the tracker has been told by the end, if that is news: it is closed behind the last commit."""
         tracking = read_tracking(self._cache.runs_dir / self._name)
-        if self._claim.content is not None and tracking != self._claim.content.get("tracking", {}):
-            self._claim.write({**self._claim.content, "tracking": tracking})
+        is_news = self._claim.content is not None and tracking != self._claim.content.get("tracking", {})
+        return tracking if is_news else None
+
+    def _end_with(self, tracking: dict[str, Any]) -> None:
+        self._claim.write_last({**self._claim.content, "tracking": tracking})
+        try:
+            self._claim.__exit__(None, None, None)
+        except UserError as failure:
+            self._warn_of_tracker(str(failure))
+
+    def _warn_of_tracker(self, why: str) -> None:
+        self._warn(f"what the tracker was told is not noted, and another machine may tell it again: {why}")
 
     def restore(self) -> None:
         """Makes the run's folder on this disk what it was on the last one, if there was any."""
@@ -160,6 +176,10 @@ def restore_run(content: Any, cache: Cache) -> Path:
         link((run_dir / entry).parent, Path(entry).name, cache.store.root / folder)
     note_earlier(run_dir, content.get("earlier", ()))  # runs that older versions committed have none
     return run_dir
+
+
+def _in_words(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _drop_others(run_dir: Path, links: Collection[str], store: Path) -> None:

@@ -1,6 +1,8 @@
 """Claims: one holder at a time, numbers that grow, and commits that come too late."""
 
 import pickle
+import threading
+from typing import Any
 
 import pytest
 
@@ -126,6 +128,37 @@ def test_who_cannot_renew_a_claim_is_told_once(bucket: Bucket, monkeypatch: pyte
             is_away = False
     assert len(warnings) == 1
     assert "another run may take over" in warnings[0]
+
+
+def test_a_store_that_does_not_answer_does_not_hold_the_end_and_gets_the_claim_back_when_it_does(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.storage.remote.last_words.LAST_SECONDS", 0.1)
+    answers, objects, warnings = threading.Event(), bucket.objects(), list[str]()
+    kind = type(objects)
+    replace, is_away = kind.replace, threading.Event()
+
+    def replace_late(store: Any, key: str, body: bytes, etag: str) -> str | None:
+        if is_away.is_set():
+            answered.append(answers.wait(10))
+        return replace(store, key, body, etag)
+
+    def work_until_interrupted() -> None:
+        with Claim.take(objects, "x", HERE, Lease(60.0, warnings.append)) as claim:
+            is_away.set()
+            claim.write_last("what is said last")
+            raise KeyboardInterrupt
+
+    answered: list[bool] = []
+    monkeypatch.setattr(kind, "replace", replace_late)
+    with pytest.raises(KeyboardInterrupt):
+        work_until_interrupted()
+    assert answered == [], "the store has answered nothing"
+    assert len(warnings) == 1
+    assert "could not be given back, since the store does not answer" in warnings[0]
+    answers.set()
+    wait_until(lambda: read_state(objects, "x").holder == "", "the claim to be given back")
+    assert read_state(objects, "x").content == "what is said last"
 
 
 def test_somebody_elses_object_is_no_claim(bucket: Bucket) -> None:

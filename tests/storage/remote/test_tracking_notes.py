@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -107,3 +108,20 @@ def test_a_claim_that_is_lost_in_the_end_is_said_and_raises_nothing(bucket: Buck
         Claim.take(bucket.objects(), "demo/run.json", "node2/1/elsewhere", Lease(seconds=-1.0))
     assert len(said) == 1
     assert "another run has taken over" in said[0]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), ArithmeticError("what really happened"), None])
+def test_a_damaged_file_of_a_tracker_keeps_no_claim_and_hides_no_error(
+    bucket: Bucket, error: BaseException | None
+) -> None:
+    cache, said = open_cache(bucket.url), list[str]()
+    raises = pytest.raises(type(error)) if error else contextlib.nullcontext()
+    with raises, RunClaim.take(bucket.objects(), "demo", cache, Lease(warn=said.append)) as run:
+        folder = tracked(cache.runs_dir / "demo") / "tracking"
+        run.save()
+        (folder / "wandb_starts").write_text("")
+        if error:
+            raise error
+    assert read_state(bucket.objects(), "demo/run.json").holder == ""
+    assert len(said) == 1
+    assert f"may tell it again: {folder}: ValueError: " in said[0]
