@@ -168,6 +168,7 @@ def _search(checked: Checked, compose: Compose, console: Console) -> list[Tried]
         again = waiting[:left]
         searcher = JournaledSearcher(chooser, journal, trials, again, console, new=left - len(again))
         run_trials(searcher, trials, left, at_a_time, make_scheduler(config.stop, ended, low=low))
+        _say_if_exhausted(config, chooser, journal.points, console)
     return journal.points
 
 
@@ -235,6 +236,14 @@ def _say(checked: Checked, ended: Sequence[Tried], waiting: Sequence[Tried], lef
         what = f"{', '.join(moved)} may change which queries are held out, and scores are then not of the same queries"
         remedy = f"development questions are (metric: {VALIDATION}, model.validation.queries=judged)"
         console.warn(f"{what}; {remedy}")
+
+
+def _say_if_exhausted(config: SweepConfig, chooser: Search, points: Sequence[Tried], console: Console) -> None:
+    """Says so where a search had no other point to try before there were as many as are wanted."""
+    if chooser.is_exhausted:
+        num_ended = sum(point.has_ended for point in points)
+        what = f"the search ends at {num_ended} of {config.points} points: it found no settings that were not tried"
+        console.warn(f"{what}; widen a range, under another name, to try more")
 
 
 def _check_given(config: SweepConfig, typed: Sequence[str]) -> None:

@@ -20,7 +20,8 @@ from engine.storage.files import locked
 from engine.storage.run_folders import link
 from engine.sweeps.config import read_sweep
 from engine.sweeps.journal import Journal, Progress, Tried
-from engine.sweeps.sweep import Checked, _left, _make_search, _say, _sorted, check, search
+from engine.sweeps.search import make_search
+from engine.sweeps.sweep import Checked, _left, _make_search, _say, _say_if_exhausted, _sorted, check, search
 from engine.sweeps.trials import Trials
 from tests.support.object_store import Bucket
 
@@ -205,6 +206,19 @@ def test_a_small_space_is_tried_once_and_then_no_more_is_left() -> None:
     assert _left(replace(config, points=3), ended) == 0
     endless = read_sweep({"space": {"model.warmup_share": {"uniform": [0, 0.1]}}, "points": 9}, "f.yaml", "rates")
     assert _left(endless, ended) == 6
+
+
+def test_a_search_that_ends_early_says_so() -> None:
+    space = {"space": {"model.warmup_share": {"uniform": [0.9, 1.0]}}, "points": 2000, "search": "random"}
+    config = read_sweep(space, "f.yaml", "rates")
+    values = [{"model.warmup_share": round(0.9 + step / 10_000, 4)} for step in range(1001)]
+    tried = [Tried(number, one, Progress.finished, 0.5) for number, one in enumerate(values, 1)]
+    for known, is_told in ((tried[:9], False), (tried, True)):
+        out = io.StringIO()
+        chooser = make_search(config.search, config.space, known, "0", planned=2000, low=False)
+        chooser.ask()
+        _say_if_exhausted(config, chooser, known, Console(RichConsole(file=out, width=400)))
+        assert ("the search ends at 1001 of 2000 points: it found no settings" in out.getvalue()) is is_told
 
 
 def test_a_collection_in_a_bucket_is_swept(bucket: Bucket, corpus: Path) -> None:
