@@ -30,13 +30,14 @@ _MEASURED: Mapping[str, tuple[str, ...]] = {
     HELD_OUT: tuple(
         f"report.{name}"
         for name in (
-            *("benchmark", "split", "queries", "max_held_out", "choice_queries"),
+            *("benchmark", "split", "max_held_out", "choice_queries"),
             *("rerankers", "trained_reranker_depth", "max_reranked", "expand", "rerank_by", "max_generated_queries"),
         )
     ),
 }
 """What says on which queries and among which passages a metric is measured. Where something reranks or is asked, a
-report measures on fewer queries."""
+report measures on fewer queries. A log (`report.queries`) has no judgements: nothing is measured on its queries, whose
+texts have a part in how a point searches."""
 
 
 def check_alike(runs: Sequence[RunConfig], points: Sequence[Values], metric: str, stop: Stop, where: str) -> None:

@@ -1,7 +1,8 @@
 """Schedulers of Ray Tune, which stop points that are behind, as a search needs them.
 
 In: how points are stopped, and those that ended before this start. Out: a scheduler that knows their validations, and
-decides as if the search had never been interrupted.
+decides as if the search had never been interrupted. About those points themselves nothing is decided: when they ran,
+fewer others were known.
 """
 
 from __future__ import annotations
@@ -53,6 +54,13 @@ class _Median(MedianStoppingRule):
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
         """Counts nothing: every validation was told when it came."""
 
+    def know(self, trial: Any, result: dict[str, Any]) -> None:
+        """Counts a validation of a point that has ended, and decides nothing.
+
+        Tune's own rule, asked to decide, counts nothing of a point behind the validation at which it would stop it.
+        """
+        super().on_trial_complete(None, trial, result)  # which does no more than that
+
 
 def make_scheduler(stop: Stop, tried: Sequence[Tried], *, low: bool) -> TrialScheduler:
     """Makes Tune's scheduler, which then knows the validations of points that ended before this start."""
@@ -70,5 +78,9 @@ def make_scheduler(stop: Stop, tried: Sequence[Tried], *, low: bool) -> TrialSch
             past = _Past(f"before-{point.number}")
             scheduler.on_trial_add(idle, past)
             for number, score in enumerate(point.curve, 1):
-                scheduler.on_trial_result(idle, past, {"training_iteration": number, "validation": score})
+                result = {"training_iteration": number, "validation": score}
+                if isinstance(scheduler, _Median):
+                    scheduler.know(past, result)
+                else:  # ASHA counts a point at its rungs, whatever it decides there
+                    scheduler.on_trial_result(idle, past, result)
     return scheduler

@@ -27,6 +27,8 @@ _ENDED = (Progress.finished, Progress.stopped)
 _ORDER = (*_ENDED, Progress.started, Progress.failed)
 _TRIES = 20
 """So often another point is drawn in the place of one that was drawn before, until those that are left are listed."""
+_LISTS = 100
+"""So many lists are drawn at most where ranges of real numbers make a space endless: each has other numbers of them."""
 _MOST_LISTED = 1000
 """So many points that are left are listed at most, for one of them to be drawn."""
 
@@ -39,10 +41,16 @@ class Method(Enum):
 
 
 class Search(Protocol):
-    """Chooses points."""
+    """Chooses points.
+
+    Attributes:
+        is_exhausted: whether it was asked for a point, and found none that was not tried.
+    """
+
+    is_exhausted: bool
 
     def ask(self) -> Values | None:
-        """Returns the values of a point that was not tried yet; None where the space has no other."""
+        """Returns the values of a point that was not tried yet; None where none is found."""
 
     def tell(self, point: Tried) -> None:
         """Takes note of how a point ended."""
@@ -88,32 +96,41 @@ class RandomSearch:
     def __init__(self, space: Space, draws: random.Random, tried: Sequence[Tried]) -> None:
         self._space, self._draws = space, draws
         self._drawn = {name_of(point.values) for point in tried}
+        self.is_exhausted = False
 
     def ask(self) -> Values | None:
-        """Draws the values of a point that was not tried yet; None where the space has no other."""
-        drawn = (self._space.draw(self._draws) for _ in range(_TRIES))
-        values: Values | None = next((values for values in drawn if name_of(values) not in self._drawn), None)
-        if values is None:
-            values = left_of(self._space, self._drawn, self._draws)
+        """Draws the values of a point that was not tried yet; None where none is found."""
+        values = another(self._space, self._drawn, self._draws)
         if values is not None:
             self._drawn.add(name_of(values))
+        self.is_exhausted = values is None
         return values
 
     def tell(self, point: Tried) -> None:
         """Draws nothing from it."""
 
 
-def left_of(space: Space, drawn: set[str], draws: random.Random) -> Values | None:
-    """Draws one of the points of a space that were not tried; None where there is none.
+def another(space: Space, drawn: set[str], draws: random.Random) -> Values | None:
+    """Draws a point of a space that was not tried: at random, and where that fails some times, from a list of such.
 
     Args:
         space: what is tried.
         drawn: the names of the points that were drawn before.
-        draws: what one of the others is drawn by.
+        draws: what another one is drawn by.
+
+    Returns:
+        Its values. None where a space that can be listed has no other, and where of an endless one none is found.
     """
-    others = (values for values in space.settings(draws) if name_of(values) not in drawn)
-    left = list(itertools.islice(others, _MOST_LISTED))
-    return draws.choice(left) if left else None
+    for _ in range(_TRIES):
+        values = space.draw(draws)
+        if name_of(values) not in drawn:
+            return values
+    for _ in range(_LISTS if space.is_endless else 1):
+        others = (values for values in space.settings(draws) if name_of(values) not in drawn)
+        left = list(itertools.islice(others, _MOST_LISTED))
+        if left:
+            return draws.choice(left)
+    return None
 
 
 class TpeSearch:
@@ -134,9 +151,13 @@ class TpeSearch:
         self._study = optuna.create_study(direction="minimize" if low else "maximize", sampler=sampler)
         self._drawn, self._known = set[str](), set[str]()
         self._running: dict[str, int] = {}
+        self.is_exhausted = False
 
     def ask(self) -> Values | None:
-        """Returns the values that TPE chooses among those that were not tried; None where the space has no other."""
+        """Returns the values that TPE chooses, or others at random where it clings to those that were tried.
+
+        None where none is found that was not tried.
+        """
         import optuna
 
         for _ in range(_TRIES):
@@ -149,10 +170,11 @@ class TpeSearch:
                 self._note(values, trial.number)
                 return values
             self._study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-        left = left_of(self._space, self._drawn, self._draws)
-        if left is not None:
-            self.begin(left)
-        return left
+        other = another(self._space, self._drawn, self._draws)
+        if other is not None:
+            self.begin(other)
+        self.is_exhausted = other is None
+        return other
 
     def begin(self, values: Values) -> None:
         """Takes note that a point is running, whose values were not asked for here."""

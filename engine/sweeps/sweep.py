@@ -128,12 +128,15 @@ def _look_at(run: RunConfig) -> None:
 
 
 def search(checked: Checked, compose: Compose, console: Console) -> list[Tried]:
-    """Tries points until there are as many as the sweep wants; returns all of them.
+    """Tries points until there are as many as the sweep wants.
 
     Args:
         checked: the sweep.
         compose: composes a run's config.
         console: the terminal.
+
+    Returns:
+        All points, but those of older journals that have the settings of another one and are not run again.
 
     Raises:
         UserError: another process works on the sweep, or its folder holds one over something else.
@@ -156,7 +159,9 @@ def _search(checked: Checked, compose: Compose, console: Console) -> list[Tried]
     config, low = checked.config, checked.config.mode is Mode.min
     journal = Journal(checked.folder, _identity(checked))
     trials = Trials(checked.folder, checked.arguments, checked.metric, low)
-    ended, waiting = _sorted(journal.points, trials, compose)
+    known = journal.points
+    ended, waiting = _sorted(known, trials, compose)
+    repeats = {point.number for point in known} - {point.number for point in (*ended, *waiting)}
     left = _left(config, ended)
     _say(checked, ended, waiting, left, console)
     if left > 0:
@@ -168,7 +173,8 @@ def _search(checked: Checked, compose: Compose, console: Console) -> list[Tried]
         again = waiting[:left]
         searcher = JournaledSearcher(chooser, journal, trials, again, console, new=left - len(again))
         run_trials(searcher, trials, left, at_a_time, make_scheduler(config.stop, ended, low=low))
-    return journal.points
+        _say_if_exhausted(config, chooser, journal.points, console)
+    return [point for point in journal.points if point.number not in repeats]
 
 
 def _left(config: SweepConfig, ended: Sequence[Tried]) -> int:
@@ -200,6 +206,7 @@ def _sorted(points: Sequence[Tried], trials: Trials, compose: Compose) -> tuple[
 
     A point that is finished or was stopped, but whose steps would be made anew since documents or code have changed, is
     run again. What is known of a training that does not go on is forgotten: it would be told as that of the new one.
+    Of the points of older journals that have the same settings one is run again, and none where one has ended.
     """
     ended, waiting = list[Tried](), list[Tried]()
     for point in points:
@@ -216,7 +223,11 @@ def _sorted(points: Sequence[Tried], trials: Trials, compose: Compose) -> tuple[
         elif point.progress is Progress.finished:
             is_over = is_finished(config)
         (ended if point.has_ended and is_over else waiting).append(point)
-    return ended, sorted(waiting, key=lambda point: point.progress is Progress.failed)
+    settled, others = {name_of(point.values) for point in ended}, dict[str, Tried]()
+    for point in sorted(waiting, key=lambda point: point.progress is Progress.failed):
+        if name_of(point.values) not in settled:
+            others.setdefault(name_of(point.values), point)
+    return ended, list(others.values())
 
 
 def _say(checked: Checked, ended: Sequence[Tried], waiting: Sequence[Tried], left: int, console: Console) -> None:
@@ -235,6 +246,14 @@ def _say(checked: Checked, ended: Sequence[Tried], waiting: Sequence[Tried], lef
         what = f"{', '.join(moved)} may change which queries are held out, and scores are then not of the same queries"
         remedy = f"development questions are (metric: {VALIDATION}, model.validation.queries=judged)"
         console.warn(f"{what}; {remedy}")
+
+
+def _say_if_exhausted(config: SweepConfig, chooser: Search, points: Sequence[Tried], console: Console) -> None:
+    """Says so where a search had no other point to try before there were as many as are wanted."""
+    if chooser.is_exhausted:
+        num_ended = sum(point.has_ended for point in points)
+        what = f"the search ends at {num_ended} of {config.points} points: it found no settings that were not tried"
+        console.warn(f"{what}; widen a range, under another name, to try more")
 
 
 def _check_given(config: SweepConfig, typed: Sequence[str]) -> None:

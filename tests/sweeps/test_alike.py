@@ -81,6 +81,7 @@ def test_a_space_that_changes_what_points_share_is_refused(metric: str, other: R
         ("validation", replace(RUN, report=replace(REPORT, max_held_out=9))),
         ("held_out", validated(max_passages=9)),
         ("held_out", replace(RUN, report=replace(REPORT, bm25_k1=0.9))),
+        ("held_out", replace(RUN, report=replace(REPORT, queries="log.txt"))),
         ("validation", replace(RUN, model=replace(RUN.model, train_max_tokens=9))),
     ],
 )

@@ -73,6 +73,31 @@ def test_a_sweep_that_was_interrupted_stops_points_as_one_that_was_not(stop: Sto
     assert decisions[2] == TrialScheduler.STOP
 
 
+@pytest.mark.parametrize("stop", [Stop.asha, Stop.median])
+@pytest.mark.parametrize("low", [False, True])
+def test_nothing_is_decided_about_points_that_have_ended_and_their_whole_curves_count(stop: Stop, low: bool) -> None:
+    """The last one ran first: told after the others, it is one that would be stopped at its second validation."""
+    curves = [[0.9] * 7, [0.8] * 7, [0.1] * 7, [0.3, 0.3, *[0.6] * 5]]
+    curves = [[1 - score for score in curve] if low else curve for curve in curves]
+    tried = [Tried(number, {}, Progress.finished, 0.5, curve) for number, curve in enumerate(curves)]
+    decisions = []
+    for score in (0.75, 0.7, 0.65, 0.55):
+        live, idle = make_scheduler(stop, [], low=low), SimpleNamespace(get_live_trials=list)
+        for number, curve in reversed(list(enumerate(curves))):
+            trial = SimpleTrial(str(number))
+            live.on_trial_add(idle, trial)
+            for count, told in enumerate(curve, 1):
+                live.on_trial_result(idle, trial, {"training_iteration": count, "validation": told})
+        now = SimpleTrial("now")
+        result = {"training_iteration": 6, "validation": 1 - score if low else score}
+        for scheduler in (live, make_scheduler(stop, tried, low=low)):
+            scheduler.on_trial_add(idle, now)
+            decisions.append((score, scheduler.on_trial_result(idle, now, result)))
+    assert decisions[::2] == decisions[1::2], "as if the search had never been interrupted"
+    if stop is Stop.median:  # of 0.9, 0.8, 0.1 and a mean of 0.54, whose median is 0.67; without the last one it is 0.8
+        assert [decision for _, decision in decisions[::2]] == 2 * ["CONTINUE"] + 2 * ["STOP"]
+
+
 def reports_of(curve: list[float]) -> list[dict[str, Any]]:
     """What the trial of a point with this curve reports (tests/sweeps/test_trials.py)."""
     validations = [{"validation": score, "curve": curve[:number]} for number, score in enumerate(curve, 1)]

@@ -105,6 +105,29 @@ def test_a_space_that_is_endless_in_a_corner_has_always_another_point(method: Me
     assert len({name_of(asked(search)) for _ in range(60)}) == 60
 
 
+def test_tpe_that_clings_to_a_corner_without_end_has_another_point_all_the_same() -> None:
+    """What is left is then one number of the range in each list of it, which may be one that was tried."""
+    space = read_space({"a": {"choice": [0, 1]}, "x": {"uniform": [0.9, 1.0], "when": {"a": 1}}}, "f")
+    search = make_search(Method.tpe, space, [], "4/0", planned=100, low=False)
+    for number in range(1, 61):
+        values = asked(search)
+        search.tell(Tried(number, values, Progress.finished, 1.0 - values["a"]))
+    assert not search.is_exhausted
+
+
+@pytest.mark.parametrize("method", Method)
+def test_a_range_that_was_tried_whole_has_no_other_point(method: Method) -> None:
+    parameter = {"x": {"uniform": [0.9, 1.0]}}
+    numbers = [round(0.9 + step / 10_000, 4) for step in range(1001)]
+    tried = [Tried(n, {"x": number}, Progress.finished, 0.5) for n, number in enumerate(numbers, 1)]
+    search = make_search(method, read_space(parameter, "f"), tried[:500] + tried[501:], "0", planned=2000, low=False)
+    search.tell(tried[500])
+    assert (search.ask(), search.is_exhausted) == (None, True)
+    other = make_search(method, read_space(parameter, "f"), tried[:500], "0", planned=2000, low=False)
+    assert asked(other)["x"] > numbers[499]
+    assert not other.is_exhausted
+
+
 def test_points_that_run_count_as_such_until_they_end() -> None:
     before = [Tried(1, {"x": 0.5, "kind": ["b"], "n": 3}), Tried(2, {"x": 0.25, "kind": "a", "rate": 0.001, "n": 4})]
     search = make_search(Method.tpe, SPACE, before, "2", planned=9, low=False)

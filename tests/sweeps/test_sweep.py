@@ -20,7 +20,8 @@ from engine.storage.files import locked
 from engine.storage.run_folders import link
 from engine.sweeps.config import read_sweep
 from engine.sweeps.journal import Journal, Progress, Tried
-from engine.sweeps.sweep import Checked, _left, _make_search, _say, _sorted, check, search
+from engine.sweeps.search import make_search
+from engine.sweeps.sweep import Checked, _identity, _left, _make_search, _say, _say_if_exhausted, _sorted, check, search
 from engine.sweeps.trials import Trials
 from tests.support.object_store import Bucket
 
@@ -207,6 +208,19 @@ def test_a_small_space_is_tried_once_and_then_no_more_is_left() -> None:
     assert _left(endless, ended) == 6
 
 
+def test_a_search_that_ends_early_says_so() -> None:
+    space = {"space": {"model.warmup_share": {"uniform": [0.9, 1.0]}}, "points": 2000, "search": "random"}
+    config = read_sweep(space, "f.yaml", "rates")
+    values = [{"model.warmup_share": round(0.9 + step / 10_000, 4)} for step in range(1001)]
+    tried = [Tried(number, one, Progress.finished, 0.5) for number, one in enumerate(values, 1)]
+    for known, is_told in ((tried[:9], False), (tried, True)):
+        out = io.StringIO()
+        chooser = make_search(config.search, config.space, known, "0", planned=2000, low=False)
+        chooser.ask()
+        _say_if_exhausted(config, chooser, known, Console(RichConsole(file=out, width=400)))
+        assert ("the search ends at 1001 of 2000 points: it found no settings" in out.getvalue()) is is_told
+
+
 def test_a_collection_in_a_bucket_is_swept(bucket: Bucket, corpus: Path) -> None:
     for file in corpus.rglob("*"):
         if file.is_file():
@@ -244,6 +258,35 @@ def test_points_whose_training_would_be_another_are_run_again(corpus: Path, tmp_
     assert [point.number for point in waiting] == [2, 4, 3], "the one that failed stands last"
     known = [point.number for point in points if trials.figures_file(point.number).exists()]
     assert known == [1, 3, 4], "a training that goes on from a checkpoint tells no validation again"
+
+
+def test_settings_that_an_older_journal_has_twice_take_the_place_of_no_others(corpus: Path, tmp_path: Path) -> None:
+    """They were run again once for each of their points, and others of the space were left out of that start."""
+    sweep = checked(
+        corpus, {"space": {"model.epochs": {"choice": [1, 2]}}, "points": 2}, f"runs_dir={tmp_path / 'runs'}"
+    )
+    trials = Trials(sweep.folder, sweep.arguments, "validation")
+    failed = [Tried(n, {"model.epochs": epochs}, Progress.failed) for n, epochs in ((1, 2), (2, 1), (3, 2))]
+    points = [*failed, *(Tried(n, {"model.epochs": epochs}) for n, epochs in ((4, 1), (5, 2), (6, 2)))]
+    ended, waiting = _sorted(points, trials, compose)
+    assert ([point.number for point in ended], [point.number for point in waiting]) == ([], [4, 5])
+    assert _left(sweep.config, ended) == 2
+    for number in (4, 5):
+        points[number - 1] = replace(points[number - 1], progress=Progress.stopped, curve=[0.5])
+        _make_run(points[number - 1], trials, tmp_path)
+    assert _sorted(points, trials, compose) == (points[3:5], [])
+    journal = Journal(sweep.folder, _identity(sweep))
+    for point in points:
+        journal.put(point)
+    found = search(sweep, compose, Console(RichConsole(file=io.StringIO())))
+    assert [point.number for point in found] == [4, 5], "a failure that another point made good is none"
+
+
+def _make_run(point: Tried, trials: Trials, tmp_path: Path) -> None:
+    """Makes the run folder of a point whose training goes on."""
+    trained = next(step for step in wanted_steps(compose(trials.point(point).arguments)) if step.noun == "model")
+    trials.point(point).run_dir.mkdir(parents=True)
+    link(trials.point(point).run_dir, "model", tmp_path / "runs" / "store" / "model" / trained.fingerprint)
 
 
 def test_a_point_that_is_refused_now_stops_no_sweep(corpus: Path, tmp_path: Path) -> None:
