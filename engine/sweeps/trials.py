@@ -44,7 +44,11 @@ _QUIET = {
 }
 TO_COMMIT = {"RAY_kill_child_processes_on_worker_exit": "false"}
 """What an actor's environment has so that the process of its point outlives it, and commits: it notices, and ends."""
-_OF_A_NODE = ("CUDA_VISIBLE_DEVICES", "HOME", "HOSTNAME", "LD_LIBRARY_PATH", "PATH", "RAY_TMPDIR", "TMPDIR")
+_OF_A_NODE = (
+    *("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"),
+    *("HOME", "HOSTNAME", "LD_LIBRARY_PATH", "PATH", "SLURMD_NODENAME", "SLURM_NODEID"),
+    *("RAY_TMPDIR", "TEMP", "TMP", "TMPDIR", "XDG_RUNTIME_DIR"),
+)
 """Variables that say what there is on a machine, and where."""
 _TUNE_FOLDER = ".tune-"
 _CPUS = 0.001

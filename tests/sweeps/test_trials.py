@@ -98,6 +98,14 @@ def test_a_point_has_the_environment_of_its_sweep(
     assert "the sweep's" not in repr(start), "there are secrets in it"
 
 
+@pytest.mark.parametrize("name", ["TMP", "TEMP", "XDG_RUNTIME_DIR", "ROCR_VISIBLE_DEVICES", "SLURM_NODEID"])
+def test_what_is_of_a_node_stays_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "the actor's")
+    assert _Start({name: "the sweep's"}, "another", tmp_path).variables_here()[name] == "the actor's"
+    monkeypatch.delenv(name)
+    assert name not in _Start({name: "the sweep's"}, "another", tmp_path).variables_here()
+
+
 def test_the_end_of_a_point_is_no_validation(tmp_path: Path) -> None:
     """A scheduler would count the last one under the next number too."""
     *validations, end = reports_of([0.25, 0.5], tmp_path)
