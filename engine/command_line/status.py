@@ -144,6 +144,9 @@ def look(run: str, before: Status | None = None) -> View:
             if tries and (isinstance(error, FileNotFoundError) or error.errno == errno.ESTALE):
                 time.sleep(_TRY_SECONDS)
                 continue
+            if error.errno == errno.ENAMETOOLONG:
+                error.filename = run  # which is told in one line, as by every command
+                raise
             where, remedy = str(error.filename or run), "ask again, or as who made the run"
             raise UserError(f"cannot be read ({error.strerror or error})", where=where, remedy=remedy) from error
     raise AssertionError("the last try returns or raises")

@@ -291,8 +291,8 @@ class EngineGroup:
         while True:
             stopped = wait_for(stopping, _STOP_SECONDS, every=True)
             sending = _sending([engine for call, engine in stopping.items() if call not in stopped])
-            if not sending:
-                return stopped
+            if not sending:  # a part may have arrived only now, and its engine has as long as others to stop
+                return wait_for(stopping, _STOP_SECONDS, every=True) if before else stopped
             if not before:
                 parts = sum(number for _, number in sending.values())
                 self._place.console.step("samples", f"waiting for {parts} parts that are still being sent")

@@ -156,11 +156,11 @@ def test_an_engine_that_finds_no_memory_twice_names_the_settings(
 def test_an_engine_that_stops_is_waited_for_as_long_as_its_parts_arrive(
     group: EngineGroup, tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines, "_STOP_SECONDS", 0.1)
+    monkeypatch.setattr(engines, "_STOP_SECONDS", 1.0)
     (tmp_path / "sent").mkdir()
 
     def send_slowly(part: Path) -> None:
-        time.sleep(0.7)
+        time.sleep(2)
         (tmp_path / "sent" / part.name).touch()
 
     job = replace(job_at(tmp_path)[0], upload=send_slowly)

@@ -54,7 +54,7 @@ def test_files_that_have_not_changed_are_read_once(corpus: Path, read: list[Path
 
 def test_a_sweep_looks_at_the_judgements_of_its_points_once(corpus: Path, tmp_path: Path, read: list[Path]) -> None:
     space = {"model.epochs": {"int": [1, 3]}, "model.batch_size": {"int": [16, 64]}}
-    said = {"space": space, "metric": "model.steps"}
+    said = {"space": space, "metric": "model.steps", "mode": "max"}
     overrides = [*GIVEN, f"collection={corpus}", f"runs_dir={tmp_path}"]
     assert len(read_sweep(said, "f.yaml", "rates").space.checks()) > 1
     check(read_sweep(said, "f.yaml", "rates"), overrides, compose)

@@ -168,4 +168,5 @@ def with_modules(base: Path, folder: Path, kind: str, **settings: object) -> Pat
     (folder / "modules.json").write_text(json.dumps([*modules, module]))
     (folder / "2_More").mkdir()
     (folder / "2_More" / "config.json").write_text(json.dumps(settings))
+    (folder / "2_More" / "model.safetensors").touch()
     return folder
