@@ -114,7 +114,7 @@ def _lead(metric: str, best: Tried | None, finished: int, total: int) -> str:
         return f"None of {total} points has come to its end."
     settings = ", ".join(f"{key} = {value}" for key, value in best.values.items())
     ends = f"{finished} of {total} points are finished."
-    return f"Point {best.number} reaches a {metric} of {_score(best)}: {settings}. {ends}"
+    return f"Point {best.number} reaches {_score(best)} ({metric}): {settings}. {ends}"
 
 
 def _row(point: Tried, keys: Sequence[str], best: Tried | None) -> dict[str, object]:

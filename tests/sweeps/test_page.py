@@ -118,7 +118,7 @@ def test_the_page_and_the_table() -> None:
     page = sweep_page(CONFIG, "validation", points, is_made_up=True)
     best = best_of(points, Mode.max)
     assert best
-    assert f"Point {best.number} reaches a validation of {best.score:.4g}" in page
+    assert f"Point {best.number} reaches {best.score:.4g} (validation)" in page
     assert "9 of 10 points are finished" in page
     assert "training diverged &amp; ended" in page
     assert "<script>" not in page
