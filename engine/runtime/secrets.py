@@ -3,7 +3,7 @@
 In: configs as nested mappings, texts, the environment. Out: the same with a mask in place of each secret. A setting
 is known by its name (`hf_token`, `api_key`), a variable of the environment too (`HF_TOKEN`), and a URL by its form
 (`https://user:password@host`, also as a path, with one slash less) or by what it asks with (`?token=...`, the signature
-of a signed one). A value is found as it is, and as URLs and JSON spell it. The running config keeps what is masked here.
+of a signed one). A value is found as it is, and as URLs and JSON spell it. The running config keeps what is masked.
 """
 
 from __future__ import annotations
