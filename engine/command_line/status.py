@@ -10,9 +10,9 @@ import errno
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from engine.errors import UserError
 from engine.runtime.console import Console, pace_in_words
@@ -53,6 +53,27 @@ class Options:
     as_json: bool = False
 
 
+class Seen(Protocol):
+    """What is known of a run at a moment, and how that is told."""
+
+    @property
+    def is_well(self) -> bool:
+        """Tells whether the run goes on as it should, or has finished."""
+
+    @property
+    def goes_on(self) -> bool:
+        """Tells whether there will be more to see."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns all that is known as JSON has it."""
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Returns what is told, line by line: about what, and a text."""
+
+
+S = TypeVar("S", bound=Seen)
+
+
 @dataclass(frozen=True)
 class View:
     """All that is known of a run at a moment."""
@@ -72,6 +93,19 @@ class View:
         if self.status.is_over:
             return self.status.state.value == "finished"
         return self.life.value == "goes on" and not self.status.still
+
+    @property
+    def goes_on(self) -> bool:
+        """Tells whether there will be more to see."""
+        return self.life is not None and self.life.value in ("goes on", "is late")
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns all that is known as JSON has it."""
+        return {**to_json_values(self)}
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Returns what is told, line by line."""
+        return lines(self)
 
 
 def read_options(arguments: Sequence[str], usage: str) -> Options:
@@ -95,32 +129,46 @@ def status(options: Options) -> int:
     Returns:
         The exit code: 0 for a run that goes on or has finished, `NOT_WELL` otherwise.
     """
+    return watch(options, lambda before: look(options.run, before.status if before else None), _FOLLOW_SECONDS)
+
+
+def watch(options: Options, look_again: Callable[[S | None], S], seconds: float) -> int:
+    """Shows what is known of a run: once, or until it has ended. On a terminal each view takes the place of the last.
+
+    Args:
+        options: what was typed.
+        look_again: reads it, given what was known before.
+        seconds: the pause between two looks.
+
+    Returns:
+        The exit code: 0 where the run is well, or was not looked at to the end; `NOT_WELL` otherwise.
+    """
     console = Console()
-    view: View | None = None
+    seen: S | None = None
     try:
-        view = look(options.run)
-        _show(view, options, console)
-        while options.follow and view.life is not None and view.life.value not in ("has ended", "has died"):
-            time.sleep(_FOLLOW_SECONDS)
-            view = look(options.run, view.status)
+        seen = look_again(None)
+        _show(seen, options, console)
+        while options.follow and seen.goes_on:
+            time.sleep(seconds)
+            seen = look_again(seen)
             if not options.as_json and not console.rich.is_terminal:
                 console.verbatim("")
-            _show(view, options, console)
+            _show(seen, options, console)
     except KeyboardInterrupt:  # who has seen enough; the run goes on
         if not options.follow:
             raise
-    return 0 if view is None or view.is_well else NOT_WELL
+    return 0 if seen is None or seen.is_well else NOT_WELL
 
 
-def _show(view: View, options: Options, console: Console) -> None:
-    """Prints a view once; on a terminal that follows a run it takes the place of the last one."""
+def _show(seen: Seen, options: Options, console: Console) -> None:
     if options.as_json:
-        sys.stdout.write(visible(json.dumps(_as_json(view), ensure_ascii=False)) + "\n")
+        values = {**seen.as_json(), "is_well": seen.is_well}
+        sys.stdout.write(visible(json.dumps(values, ensure_ascii=False)) + "\n")
         sys.stdout.flush()
         return
     if options.follow and console.rich.is_terminal:
         console.rich.clear()
-    for noun, text in lines(view):
+    for noun, text in seen.lines():
         console.step(noun, text)
 
 
@@ -293,10 +341,6 @@ def _times(times: Times) -> list[tuple[str, str]]:
 def _longest_first(seconds: Mapping[str, float]) -> list[tuple[str, float]]:
     """Lists what lasted a second or longer."""
     return sorted(((name, each) for name, each in seconds.items() if each >= 1), key=lambda item: -item[1])
-
-
-def _as_json(view: View) -> dict[str, Any]:
-    return {**to_json_values(view), "is_well": view.is_well}
 
 
 def ending(said: Status) -> str:

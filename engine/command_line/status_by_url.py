@@ -7,20 +7,15 @@ nobody says that it ended, whether the driver lives is told by its claim on the 
 
 from __future__ import annotations
 
-import json
-import sys
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
-from engine.command_line.status import NOT_WELL, Options, View, ending, lines
-from engine.runtime.console import Console
+from engine.command_line.status import Options, View, ending, watch
 from engine.storage.remote.claims import LEASE_SECONDS
 from engine.storage.remote.opening import RunByUrl, look_at_run
-from engine.storage.typed import from_json_values, to_json_values
+from engine.storage.typed import from_json_values
 from engine.text.durations import format_seconds
-from engine.visible import visible
 from engine.watch.life import Life
 from engine.watch.made import Kept, Made
 from engine.watch.status import FORMAT, Status
@@ -43,6 +38,27 @@ class ViewByUrl:
         """Tells whether the run goes on as it should, or has finished, as far as is known."""
         return self.view.life is not Life.has_died and self.view.is_well
 
+    @property
+    def goes_on(self) -> bool:
+        """Tells whether there will be more to see."""
+        return self.view.life is Life.goes_on
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns all that is known as JSON has it."""
+        known = {name: value for name, value in asdict(self.run).items() if not name.startswith("said")}
+        return known | {name: value for name, value in self.view.as_json().items() if name != "run_dir"}
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Returns what is told, line by line: about what, and a text."""
+        run = self.run
+        told = [("run", f"{run.url}: {_in_words(self)}"), *self.view.lines()[1:]]
+        entries = [f"{name} (of an earlier config)" if name in run.earlier else name for name in run.entries]
+        if self.view.status is None:
+            told.append(("made", ", ".join(entries) or "nothing that is linked yet"))
+        elif run.earlier:
+            told.append(("earlier", f"{', '.join(run.earlier)}: of an earlier config, until it is made anew"))
+        return told
+
 
 def show_run_by_url(options: Options) -> int:
     """Shows how far a run is.
@@ -54,20 +70,7 @@ def show_run_by_url(options: Options) -> int:
     Raises:
         UserError: there is no run behind the URL.
     """
-    console, seen = Console(), None
-    try:
-        seen = look_by_url(options.run)
-        _show(seen, options, console)
-        while options.follow and seen.view.life is Life.goes_on:
-            time.sleep(_FOLLOW_SECONDS)
-            seen = look_by_url(options.run)
-            if not options.as_json and not console.rich.is_terminal:
-                console.verbatim("")
-            _show(seen, options, console)
-    except KeyboardInterrupt:  # who has seen enough; the run goes on
-        if not options.follow:
-            raise
-    return 0 if seen is None or seen.is_well else NOT_WELL
+    return watch(options, lambda _: look_by_url(options.run), _FOLLOW_SECONDS)
 
 
 def look_by_url(url: str) -> ViewByUrl:
@@ -99,26 +102,6 @@ def _life_of(run: RunByUrl, status: Status | None) -> Life:
     if run.age_seconds <= LEASE_SECONDS:
         return Life.goes_on
     return Life.has_died if run.holder else Life.has_ended
-
-
-def _show(seen: ViewByUrl, options: Options, console: Console) -> None:
-    """Prints a view once; on a terminal that follows a run it takes the place of the last one."""
-    if options.as_json:
-        known = {name: value for name, value in asdict(seen.run).items() if not name.startswith("said")}
-        view = {name: value for name, value in to_json_values(seen.view).items() if name != "run_dir"}
-        sys.stdout.write(visible(json.dumps({**known, **view, "is_well": seen.is_well}, ensure_ascii=False)) + "\n")
-        sys.stdout.flush()
-        return
-    if options.follow and console.rich.is_terminal:
-        console.rich.clear()
-    console.step("run", f"{seen.run.url}: {_in_words(seen)}")
-    for noun, text in lines(seen.view)[1:]:
-        console.step(noun, text)
-    entries = [f"{name} (of an earlier config)" if name in seen.run.earlier else name for name in seen.run.entries]
-    if seen.view.status is None:
-        console.step("made", ", ".join(entries) or "nothing that is linked yet")
-    elif seen.run.earlier:
-        console.step("earlier", f"{', '.join(seen.run.earlier)}: of an earlier config, until it is made anew")
 
 
 def _in_words(seen: ViewByUrl) -> str:

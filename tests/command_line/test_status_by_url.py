@@ -152,7 +152,7 @@ def test_who_follows_a_run_sees_how_it_ends(
         claim.end({"links": {}})
         say(bucket, claim, replace(NOW, state=RunState.failed, message="ValueError: a defect"))
 
-    monkeypatch.setattr("engine.command_line.status_by_url.time.sleep", end)
+    monkeypatch.setattr("time.sleep", end)
     assert main(["status", f"{bucket.url}/demo", "--follow"]) == NOT_WELL
     said = capsys.readouterr().out
     assert said.index("goes on (pid") < said.index("ValueError: a defect")
