@@ -26,13 +26,17 @@ import importlib.util
 import random
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks import _gpu_generation
 from benchmarks._measure import print_ratio, print_value
+
+if TYPE_CHECKING:
+    from engine.artifacts.model import ModelRecord
+    from training.config import ModelConfig
 
 WORDS = [f"word{number}" for number in range(2000)]
 MARKS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -249,12 +253,40 @@ def training(base: Path, folder: Path, size: Size) -> None:
     print_value("gpu.training", [ours], "pairs/s")
 
 
-def train_by_step(base: Path, folder: Path, pairs: list[tuple[str, str]], size: Size) -> float:
+def train_by_step(base: Path, folder: Path, pairs: Sequence[tuple[str, str]], size: Size) -> float:
     """The steady rate of the model step, in pairs per second."""
+    write_examples(folder / "examples", pairs)
+    record = run_model_step(model_config(base, size), folder / "examples", folder / "step")
+    print(f"gpu.training ran in {record.precision} on {record.world_size} worker, loss {record.loss}", flush=True)
+    return record.pairs_per_second
+
+
+def write_examples(folder: Path, pairs: Sequence[tuple[str, str]]) -> None:
+    """Writes the files of examples: pairs of query and passage, each of a document of its own, none rejected."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     from engine.artifacts.columns import EXAMPLES
+    from engine.artifacts.examples import KEPT_FILE, REJECTED_FILE
+
+    rows = [
+        {
+            "sample_id": number,
+            "passage_id": f"p{number}",
+            "document_id": f"d{number}",
+            "query": query,
+            "passage": passage,
+            "split": "train",
+        }
+        for number, (query, passage) in enumerate(pairs)
+    ]
+    folder.mkdir()
+    pq.write_table(pa.Table.from_pylist(rows, EXAMPLES), folder / KEPT_FILE)
+    pq.write_table(EXAMPLES.empty_table(), folder / REJECTED_FILE)
+
+
+def run_model_step(config: ModelConfig, examples: Path, folder: Path) -> ModelRecord:
+    """Trains as a run does, without its other steps, in a folder that is made here."""
     from engine.runtime.cluster import ClusterConfig
     from engine.runtime.console import Console
     from engine.runtime.memory import MemorySampler
@@ -262,27 +294,11 @@ def train_by_step(base: Path, folder: Path, pairs: list[tuple[str, str]], size: 
     from engine.runtime.tracking import NoTracker
     from training.step import train_model
 
-    rows = [
-        {
-            "sample_id": i,
-            "passage_id": f"p{i}",
-            "document_id": f"d{i}",
-            "query": query,
-            "passage": text,
-            "split": "train",
-        }
-        for i, (query, text) in enumerate(pairs)
-    ]
-    examples, output = folder / "examples", folder / "model"
-    examples.mkdir()
-    output.mkdir()
-    pq.write_table(pa.Table.from_pylist(rows, EXAMPLES), examples / "kept.parquet")
-    place = Place(
-        folder / "run", folder / "store", ClusterConfig(), Console(), NoTracker(), MemorySampler(), NoEngines()
-    )
-    record = train_model(model_config(base, size), {"examples": examples, "documents": folder}, output, place)
-    print(f"gpu.training ran in {record.precision} on {record.world_size} worker, loss {record.loss}", flush=True)
-    return record.pairs_per_second
+    output = folder / "model"
+    output.mkdir(parents=True)
+    cluster = ClusterConfig()
+    place = Place(folder / "run", folder / "store", cluster, Console(), NoTracker(), MemorySampler(), NoEngines())
+    return train_model(config, {"examples": examples, "documents": folder}, output, place)
 
 
 class NoEngines:
@@ -345,7 +361,7 @@ def generation(base: Path, folder: Path, size: Size) -> None:
     _gpu_generation.measure(folder, base, size.generator)
 
 
-def model_config(base: Path, size: Size) -> Any:
+def model_config(base: Path, size: Size) -> ModelConfig:
     """One epoch over the base, in the precision that is fast here."""
     from training.config import ModelConfig
 

@@ -122,38 +122,18 @@ def measure(base: Path, folder: Path, pair: int, options: argparse.Namespace) ->
 
 def write_pairs(folder: Path, count: int) -> None:
     """Writes examples of made pairs, each of a document of its own."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from engine.artifacts.columns import EXAMPLES
-
     queries, passages = gpu.texts(count, gpu.QUERY_WORDS, 3), gpu.texts(count, gpu.PASSAGE_WORDS, 4)
-    rows = [
-        {"passage_id": f"p{row}", "document_id": f"d{row}", "query": f"{row} {query}", "passage": f"{row} {passage}"}
-        for row, (query, passage) in enumerate(zip(queries, passages, strict=True))
-    ]
-    folder.mkdir()
-    pq.write_table(pa.Table.from_pylist([{**row, "split": "train"} for row in rows], EXAMPLES), folder / "kept.parquet")
+    numbered = zip(range(count), queries, passages, strict=True)
+    gpu.write_examples(folder, [(f"{number} {query}", f"{number} {passage}") for number, query, passage in numbered])
 
 
 def train_by_step(base: str, examples: str, batch: int, workers: int, folder: str) -> dict[str, Any]:
     """The model step, as a run calls it; runs in its own process."""
-    from engine.runtime.cluster import ClusterConfig
-    from engine.runtime.console import Console
-    from engine.runtime.memory import MemorySampler
-    from engine.runtime.place import Place
-    from engine.runtime.tracking import NoTracker
     from training.config import ModelConfig
-    from training.step import train_model
 
-    root = Path(folder)
-    (root / "model").mkdir(parents=True)
-    cluster = ClusterConfig()
-    place = Place(root / "run", root / "store", cluster, Console(), NoTracker(), MemorySampler(), gpu.NoEngines())
     lengths: dict[str, Any] = {"max_tokens": TOKENS, "train_max_tokens": TOKENS}
     config = ModelConfig(base=base, epochs=1, batch_size=batch, seed=0, num_workers=workers, **lengths)
-    inputs = {"examples": Path(examples), "documents": root}
-    record = train_model(config, inputs, root / "model", place)
+    record = gpu.run_model_step(config, Path(examples), Path(folder))
     assert (record.world_size, record.batch_size) == (workers, batch), "both sides train with the same batches"
     return {"rate": record.pairs_per_second, "precision": record.precision}
 

@@ -37,6 +37,18 @@ def test_made_examples_can_all_share_batches(tmp_path: Path) -> None:
     assert {len(rows[name].unique()) for name in rows.column_names} == {40}
 
 
+@pytest.mark.slow
+def test_the_model_step_trains_on_what_both_scripts_write(
+    local_training: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = gpu.write_base(tmp_path / "base", gpu.SMALL)
+    gpu.training(base, tmp_path, gpu.SMALL)
+    assert "gpu.training ratio" in capsys.readouterr().out
+    training_speed.write_pairs(tmp_path / "pairs", 40)
+    found = training_speed.train_by_step(str(base), str(tmp_path / "pairs"), 8, 1, str(tmp_path / "speed"))
+    assert found["rate"] > 0
+
+
 def test_a_step_is_measured_in_rate_and_memory(tmp_path: Path) -> None:
     base = gpu.write_base(tmp_path / "base", gpu.SMALL)
     for kind in ("mnrl", "cached_mnrl"):

@@ -46,7 +46,7 @@ def test_a_sweep_finds_its_best_point_and_goes_on(synthmill_here: CommandLineHer
     assert all(point["score"] == 12 * point["values"]["prompts.per_passage"] for point in points)
     best = max(point["score"] for point in points)
     assert f"per_passage: {best // 12:.0f}" in (folder / "runs/sweeps/per/best.yaml").read_text()
-    assert f"a prompts.planned of {best:.4g}" in (folder / "runs/sweeps/per/sweep.html").read_text()
+    assert f"reaches {best:.4g} (prompts.planned)" in (folder / "runs/sweeps/per/sweep.html").read_text()
     assert not list((folder / "runs/sweeps/per").glob(".tune-*"))
     assert ".tune-" not in done.stdout, "Tune itself says nothing: its folder is gone"
     logs = {file: file.stat().st_mtime_ns for file in (folder / "runs/sweeps/per").glob("*.log")}
