@@ -31,11 +31,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks import _gpu_generation
+from benchmarks import _gpu_generation, _model_step
 from benchmarks._measure import print_ratio, print_value
 
 if TYPE_CHECKING:
-    from engine.artifacts.model import ModelRecord
     from training.config import ModelConfig
 
 WORDS = [f"word{number}" for number in range(2000)]
@@ -255,68 +254,10 @@ def training(base: Path, folder: Path, size: Size) -> None:
 
 def train_by_step(base: Path, folder: Path, pairs: Sequence[tuple[str, str]], size: Size) -> float:
     """The steady rate of the model step, in pairs per second."""
-    write_examples(folder / "examples", pairs)
-    record = run_model_step(model_config(base, size), folder / "examples", folder / "step")
+    _model_step.write_examples(folder / "examples", pairs)
+    record = _model_step.run_model_step(model_config(base, size), folder / "examples", folder / "step")
     print(f"gpu.training ran in {record.precision} on {record.world_size} worker, loss {record.loss}", flush=True)
     return record.pairs_per_second
-
-
-def write_examples(folder: Path, pairs: Sequence[tuple[str, str]]) -> None:
-    """Writes the files of examples: pairs of query and passage, each of a document of its own, none rejected."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from engine.artifacts.columns import EXAMPLES
-    from engine.artifacts.examples import KEPT_FILE, REJECTED_FILE
-
-    rows = [
-        {
-            "sample_id": number,
-            "passage_id": f"p{number}",
-            "document_id": f"d{number}",
-            "query": query,
-            "passage": passage,
-            "split": "train",
-        }
-        for number, (query, passage) in enumerate(pairs)
-    ]
-    folder.mkdir()
-    pq.write_table(pa.Table.from_pylist(rows, EXAMPLES), folder / KEPT_FILE)
-    pq.write_table(EXAMPLES.empty_table(), folder / REJECTED_FILE)
-
-
-def run_model_step(config: ModelConfig, examples: Path, folder: Path) -> ModelRecord:
-    """Trains as a run does, without its other steps, in a folder that is made here."""
-    from engine.runtime.cluster import ClusterConfig
-    from engine.runtime.console import Console
-    from engine.runtime.memory import MemorySampler
-    from engine.runtime.place import Place
-    from engine.runtime.tracking import NoTracker
-    from training.step import train_model
-
-    output = folder / "model"
-    output.mkdir(parents=True)
-    cluster = ClusterConfig()
-    place = Place(folder / "run", folder / "store", cluster, Console(), NoTracker(), MemorySampler(), NoEngines())
-    return train_model(config, {"examples": examples, "documents": folder}, output, place)
-
-
-class NoEngines:
-    """The engines of a machine that generates nothing."""
-
-    def start(self, config: Any, place: Any, salt: str = "") -> Any:
-        """Fails: training starts no engine."""
-        raise AssertionError(f"no engine is wanted in {place} for {config}{salt}")
-
-    def stop(self) -> None:
-        """Does nothing."""
-
-    def release(self, place: Any, purpose: str) -> None:
-        """Does nothing."""
-
-    def leave_gpu(self, place: Any) -> bool:  # noqa: ARG002  # there is none to leave
-        """No engine holds one."""
-        return True
 
 
 def train_beside(base: Path, folder: Path, pairs: list[tuple[str, str]], size: Size) -> float:

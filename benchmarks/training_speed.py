@@ -29,7 +29,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import gpu
+from benchmarks import _model_step, gpu
 from benchmarks._measure import call_in_own_process, print_ratio, print_value
 
 COMPARED = {"plain": ("step", "plain", 0.97), "fp32": ("step", "fp32", 2.5), "workers": ("two", "one", 0.85)}
@@ -124,7 +124,9 @@ def write_pairs(folder: Path, count: int) -> None:
     """Writes examples of made pairs, each of a document of its own."""
     queries, passages = gpu.texts(count, gpu.QUERY_WORDS, 3), gpu.texts(count, gpu.PASSAGE_WORDS, 4)
     numbered = zip(range(count), queries, passages, strict=True)
-    gpu.write_examples(folder, [(f"{number} {query}", f"{number} {passage}") for number, query, passage in numbered])
+    _model_step.write_examples(
+        folder, [(f"{number} {query}", f"{number} {passage}") for number, query, passage in numbered]
+    )
 
 
 def train_by_step(base: str, examples: str, batch: int, workers: int, folder: str) -> dict[str, Any]:
@@ -133,7 +135,7 @@ def train_by_step(base: str, examples: str, batch: int, workers: int, folder: st
 
     lengths: dict[str, Any] = {"max_tokens": TOKENS, "train_max_tokens": TOKENS}
     config = ModelConfig(base=base, epochs=1, batch_size=batch, seed=0, num_workers=workers, **lengths)
-    record = gpu.run_model_step(config, Path(examples), Path(folder))
+    record = _model_step.run_model_step(config, Path(examples), Path(folder))
     assert (record.world_size, record.batch_size) == (workers, batch), "both sides train with the same batches"
     return {"rate": record.pairs_per_second, "precision": record.precision}
 

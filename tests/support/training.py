@@ -161,7 +161,7 @@ def make_config(base: Path, **changes: Any) -> ModelConfig:
         "max_tokens": 48,
         "train_max_tokens": 24,
         "precision": Precision.fp32,
-        "rows_per_pass": 3,
+        "tokens_per_pass": 32,
     }
     return ModelConfig(**(settings | changes))
 

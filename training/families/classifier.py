@@ -80,7 +80,7 @@ class Classifier:
         """Builds the cross-entropy of one label among all, or of each label by itself; never in pieces."""
         del world_size, in_pieces
         assert kind is self.loss(job), kind
-        return LabelLoss(model, _labels(job), job.config.rows_per_pass if on_cpu else 0)
+        return LabelLoss(model, _labels(job), job.config.tokens_per_pass if on_cpu else 0)
 
     def is_sound(self, model: CrossEncoder) -> bool:
         """Tells whether all weights and the scores of a text are finite numbers."""
@@ -124,15 +124,15 @@ class LabelLoss(torch.nn.Module):
     Args:
         model: the model that is trained; the trainer puts its wrapper, which adds gradients of workers, in its place.
         labels: what is told apart.
-        rows_per_pass: see `training.families.scorer.batch_scores`.
+        tokens_per_pass: see `training.families.scorer.batch_scores`.
     """
 
-    def __init__(self, model: CrossEncoder, labels: Labels, rows_per_pass: int) -> None:
+    def __init__(self, model: CrossEncoder, labels: Labels, tokens_per_pass: int) -> None:
         super().__init__()
         self.model = model
         self._several = labels.several
         self._label_weights = torch.tensor(labels.weights) if labels.weights else None
-        self._rows_per_pass = rows_per_pass
+        self._tokens_per_pass = tokens_per_pass
 
     def forward(self, features: list[dict[str, Any]], targets: torch.Tensor, **_: Any) -> torch.Tensor:
         """Computes the loss, each row times its weight; weights have a mean of one over all rows.
@@ -141,7 +141,7 @@ class LabelLoss(torch.nn.Module):
             features: the tokenized texts, as the only item.
             targets: which labels each row has, and its weight, (rows, labels + 1).
         """
-        scores = batch_scores(self.model, features[0], self._rows_per_pass)
+        scores = batch_scores(self.model, features[0], self._tokens_per_pass)
         hot, weights = targets[:, :-1].to(scores), targets[:, -1].to(scores)
         return (weights * loss_of_rows(scores, hot, several=self._several, weights=self._label_weights)).mean()
 

@@ -70,7 +70,7 @@ class CrossEncoderFamily:
     ) -> torch.nn.Module:
         """Builds the loss of scores and targets; each row counts the same, so that workers need not know each other."""
         del world_size
-        loss = PairLoss(model, score_loss(kind, job.config), job.config.rows_per_pass if on_cpu else 0)
+        loss = PairLoss(model, score_loss(kind, job.config), job.config.tokens_per_pass if on_cpu else 0)
         if in_pieces:
             return LossInPieces(model, loss.of_columns, rows=piece_rows(job.config, on_cpu=on_cpu), output="scores")
         return loss
@@ -110,14 +110,14 @@ class PairLoss(torch.nn.Module):
     Args:
         model: the model that is trained; the trainer puts its wrapper, which adds gradients of workers, in its place.
         loss: compares scores with targets.
-        rows_per_pass: see `training.families.scorer.batch_scores`.
+        tokens_per_pass: see `training.families.scorer.batch_scores`.
     """
 
-    def __init__(self, model: CrossEncoder, loss: ScoreLoss, rows_per_pass: int) -> None:
+    def __init__(self, model: CrossEncoder, loss: ScoreLoss, tokens_per_pass: int) -> None:
         super().__init__()
         self.model = model
         self._loss = loss
-        self._rows_per_pass = rows_per_pass
+        self._tokens_per_pass = tokens_per_pass
 
     def forward(self, features: list[dict[str, Any]], targets: torch.Tensor, **_: Any) -> torch.Tensor:
         """Computes the loss.
@@ -126,7 +126,7 @@ class PairLoss(torch.nn.Module):
             features: the tokenized pairs, as the only item.
             targets: what the pairs are to score, (rows, pairs of a row).
         """
-        return self._of_scores(batch_scores(self.model, features[0], self._rows_per_pass), targets)
+        return self._of_scores(batch_scores(self.model, features[0], self._tokens_per_pass), targets)
 
     def of_columns(self, columns: list[torch.Tensor], targets: torch.Tensor | None) -> torch.Tensor:
         """Computes the loss from the scores of all pairs, (pairs, 1), as the only item."""

@@ -37,19 +37,19 @@ def load_scorer(job: TrainingJob, num_scores: int) -> CrossEncoder:
     return model
 
 
-def batch_scores(model: Any, features: dict[str, Any], rows_per_pass: int) -> torch.Tensor:
+def batch_scores(model: Any, features: dict[str, Any], tokens_per_pass: int) -> torch.Tensor:
     """Scores a tokenized batch: float32 (rows, scores).
 
     Args:
         model: a CrossEncoder, or what the trainer wraps it in.
         features: the batch, padded to one width.
-        rows_per_pass: the rows of a pass, those of like length together, which saves padding; 0 for one pass.
+        tokens_per_pass: see `training.losses.ragged.embed_ragged`.
     """
 
     def scored(part: dict[str, Any]) -> dict[str, Any]:
         return {"sentence_embedding": model(part)["scores"]}
 
-    return embed_ragged(scored, features, rows_per_pass).float()
+    return embed_ragged(scored, features, tokens_per_pass).float()
 
 
 def score_texts(model: CrossEncoder, inputs: Sequence[Any]) -> torch.Tensor:

@@ -82,7 +82,7 @@ def build_loss(
     loss = RaggedLoss(
         model,
         _OF_VECTORS[kind](config, model, world_size),
-        rows_per_pass=config.rows_per_pass if on_cpu else 0,
+        tokens_per_pass=config.tokens_per_pass if on_cpu else 0,
         gathers=kind in _COMPARE_ROWS and world_size > 1,
     )
     if in_pieces:

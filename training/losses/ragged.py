@@ -25,18 +25,18 @@ class RaggedLoss(torch.nn.Module):
     Args:
         model: the model that is trained. The trainer puts what adds the gradients of all workers in its place.
         loss: what computes the loss from embeddings (`compute_loss_from_embeddings`).
-        rows_per_pass: the rows of a pass; 0 embeds as sentence-transformers does.
+        tokens_per_pass: the tokens of a pass, padding included; 0 embeds as sentence-transformers does.
         gathers: whether the loss sees the rows of all workers. It has to where it compares rows with each other and
             does not gather them itself; a mean over rows has the same gradient either way.
     """
 
     def __init__(
-        self, model: SentenceTransformer, loss: torch.nn.Module, *, rows_per_pass: int, gathers: bool = False
+        self, model: SentenceTransformer, loss: torch.nn.Module, *, tokens_per_pass: int, gathers: bool = False
     ) -> None:
         super().__init__()
         self.model = model
         self.loss: Any = loss
-        self._rows_per_pass = rows_per_pass
+        self._tokens_per_pass = tokens_per_pass
         self._gathers = gathers
 
     def forward(self, sentence_features: Iterable[Features], labels: torch.Tensor | None) -> torch.Tensor:
@@ -59,35 +59,40 @@ class RaggedLoss(torch.nn.Module):
         return loss
 
     def _embed(self, columns: list[Features]) -> list[torch.Tensor]:
-        if self._rows_per_pass:
-            return [embed_ragged(self.model, column, self._rows_per_pass) for column in columns]
+        if self._tokens_per_pass:
+            return [embed_ragged(self.model, column, self._tokens_per_pass) for column in columns]
         embeddings: list[torch.Tensor] = embed_columns(self.model, columns)
         return embeddings
 
 
-def embed_ragged(model: Any, features: Features, rows_per_pass: int) -> torch.Tensor:
+def embed_ragged(model: Any, features: Features, tokens_per_pass: int) -> torch.Tensor:
     """Embeds a tokenized column with the longest rows together, each pass as wide as its longest row.
+
+    A pass of few tokens pays for all weights (their copies in bf16, the gradient of all words), and one of many for
+    activations that no cache holds. So what is bounded are tokens: short rows share a pass with many others.
 
     Args:
         model: maps Features to Features with a `sentence_embedding`.
         features: the column, padded to one width.
-        rows_per_pass: the rows of a pass; 0 embeds them all at once, and so does padding on the left.
+        tokens_per_pass: the tokens of a pass, padding included; a row that is longer has a pass of its own. 0 embeds
+            all rows at once, and so does padding on the left.
 
     Returns:
         float (rows, dim), in the order of the column.
     """
     mask = features["attention_mask"]
-    rows = len(mask)
-    if not 0 < rows_per_pass < rows or not is_padded_right(mask):
+    if not 0 < tokens_per_pass < mask.numel() or not is_padded_right(mask):
         whole: torch.Tensor = model(features)["sentence_embedding"]
         return whole
     lengths = mask.sum(1)
     order = torch.argsort(lengths, descending=True)
     passes = []
-    for start in range(0, rows, rows_per_pass):
-        chosen = order[start : start + rows_per_pass]
-        width = int(lengths[chosen[0]])
+    start = 0
+    while start < len(order):
+        width = int(lengths[order[start]])
+        chosen = order[start : start + max(1, tokens_per_pass // width)]
         passes.append(model(cut_rows(features, chosen, width))["sentence_embedding"])
+        start += len(chosen)
     return torch.cat(passes)[torch.argsort(order)]
 
 

@@ -67,8 +67,9 @@ class LossSettings:
     own; others have none."""
     mini_batch_size: int = placement(0)
     """The loss `cached_mnrl` holds so many rows in memory at a time; 0 stands for 32 on a CPU and 256 on a GPU."""
-    rows_per_pass: int = placement(8)
-    """On a CPU a batch is embedded in passes of so many rows of like length, which saves padding; 0 means one pass."""
+    tokens_per_pass: int = placement(2048)
+    """On a CPU a batch is embedded in passes of so many tokens at most, rows of like length together, which saves
+    padding and stays in its caches; 0 means one pass."""
     matryoshka: list[int] = field(default_factory=list)
     """The first so many dimensions of a vector are trained to work alone, for each number of the list, such as
     `[384,256,128,64]` (Kusupati et al. 2022); empty trains whole vectors only."""
@@ -96,7 +97,7 @@ class LossSettings:
         """
         self._check("scale", self.scale is None or self.scale > 0, "more than 0, such as 20")
         self._check("mini_batch_size", self.mini_batch_size >= 0, "0 or more")
-        self._check("rows_per_pass", self.rows_per_pass >= 0, "0 or more")
+        self._check("tokens_per_pass", self.tokens_per_pass >= 0, "0 or more")
         dimensions = self.matryoshka
         are_sizes = all(dimension > 0 for dimension in dimensions) and len(set(dimensions)) == len(dimensions)
         self._check("matryoshka", are_sizes, "different numbers of dimensions, such as [384,256,128,64]")

@@ -45,8 +45,8 @@ def test_rows_count_by_their_weight_and_labels_by_theirs(base: Path, tmp_path: P
     batch = FAMILY.collator(job, model)(rows)
     scores = model(dict(batch["texts"]))["scores"]
     first = torch.nn.functional.cross_entropy(scores[:1], torch.tensor([0]))
-    for rows_per_pass in (0, 1):
-        loss = LabelLoss(model, LABELS, rows_per_pass)([batch["texts"]], batch["label"])
+    for tokens_per_pass in (0, 1):
+        loss = LabelLoss(model, LABELS, tokens_per_pass)([batch["texts"]], batch["label"])
         assert loss.item() == pytest.approx(first.item(), abs=1e-5), "the mean of twice the first row and nothing"
     hot = torch.tensor([[1.0, 0.0]])
     plain = loss_of_rows(torch.zeros(1, 2), hot, several=True)

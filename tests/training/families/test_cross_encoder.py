@@ -68,9 +68,9 @@ def test_a_cross_encoder_is_trained_further_with_its_own_head(tmp_path: Path) ->
     assert FAMILY.load(job).predict(pairs) == pytest.approx(before, abs=1e-6)
 
 
-@pytest.mark.parametrize("rows_per_pass", [0, 2])
+@pytest.mark.parametrize("tokens_per_pass", [0, 2])
 def test_the_loss_is_the_mean_over_pairs_however_they_are_passed(
-    base: Path, tmp_path: Path, rows_per_pass: int
+    base: Path, tmp_path: Path, tokens_per_pass: int
 ) -> None:
     job = job_of(base, tmp_path, family=Family.cross_encoder, num_hard_negatives=1)
     model = FAMILY.load(job).eval()
@@ -80,7 +80,7 @@ def test_the_loss_is_the_mean_over_pairs_however_they_are_passed(
     )
     probabilities = torch.sigmoid(scores)
     expected = -torch.log(torch.where(batch["label"].view(-1) == 1, probabilities, 1 - probabilities)).mean()
-    loss = PairLoss(model, binary_cross_entropy_with_logits, rows_per_pass)([batch["pairs"]], batch["label"])
+    loss = PairLoss(model, binary_cross_entropy_with_logits, tokens_per_pass)([batch["pairs"]], batch["label"])
     assert loss.item() == pytest.approx(expected.item(), abs=1e-5)
 
 

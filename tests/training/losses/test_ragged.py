@@ -26,22 +26,38 @@ def features(model: SentenceTransformer) -> list[dict[str, Any]]:
 
 
 def test_passes_are_made_on_a_cpu_only(model: SentenceTransformer, still: Path) -> None:
-    widths: list[tuple[int, ...]] = []
-    model.register_forward_pre_hook(lambda _, inputs: widths.append(tuple(inputs[0]["input_ids"].shape)))
-    for on_cpu, passes in ((True, 4), (False, 2)):
-        widths.clear()
-        loss = build_loss(Loss.mnrl, make_config(still, rows_per_pass=3), model, world_size=1, on_cpu=on_cpu)
+    shapes: list[tuple[int, ...]] = []
+    model.register_forward_pre_hook(lambda _, inputs: shapes.append(tuple(inputs[0]["input_ids"].shape)))
+    for on_cpu in (True, False):
+        shapes.clear()
+        loss = build_loss(Loss.mnrl, make_config(still, tokens_per_pass=24), model, world_size=1, on_cpu=on_cpu)
         assert isinstance(loss, RaggedLoss)
         loss(features(model), None)
-        assert len(widths) == passes
-        assert len({width for _, width in widths}) == (3 if on_cpu else 2), "short passages are not padded to long ones"
+        assert sum(rows for rows, _ in shapes) == len(QUERIES) + len(PASSAGES)
+        assert (len(shapes) > 2) is on_cpu
 
 
-@pytest.mark.parametrize("rows_per_pass", [0, 1, 4, 6, 50])
-def test_rows_keep_their_order(model: SentenceTransformer, rows_per_pass: int) -> None:
+@pytest.mark.parametrize("most", [1, 12, 24, 36])
+def test_a_pass_has_as_many_rows_as_its_tokens_allow(model: SentenceTransformer, most: int) -> None:
+    shapes: list[tuple[int, ...]] = []
+    model.register_forward_pre_hook(lambda _, inputs: shapes.append(tuple(inputs[0]["input_ids"].shape)))
+    column = features(model)[1]
+    lengths = sorted(column["attention_mask"].sum(1).tolist(), reverse=True)
+    embed_ragged(model, column, most)
+    assert all(rows == 1 or rows * width <= most for rows, width in shapes)
+    first = 0
+    for rows, width in shapes:
+        assert width == lengths[first], "short passages are not padded to long ones"
+        first += rows
+        assert first == len(lengths) or (rows + 1) * width > most, "one more row would have fitted"
+    assert first == len(lengths)
+
+
+@pytest.mark.parametrize("tokens_per_pass", [0, 1, 20, 50, 1000])
+def test_rows_keep_their_order(model: SentenceTransformer, tokens_per_pass: int) -> None:
     column = features(model)[1]
     whole = model(dict(column))["sentence_embedding"]
-    assert torch.allclose(embed_ragged(model, column, rows_per_pass), whole, atol=1e-5)
+    assert torch.allclose(embed_ragged(model, column, tokens_per_pass), whole, atol=1e-5)
 
 
 def test_texts_that_are_padded_on_the_left_are_not_cut(model: SentenceTransformer) -> None:

@@ -76,14 +76,14 @@ PLAIN: dict[Loss, tuple[Callable[[CrossEncoder], torch.Tensor], list[dict[str, A
 }
 
 
-@pytest.mark.parametrize(("rows_per_pass", "in_pieces"), [(0, False), (4, False), (4, True)])
+@pytest.mark.parametrize(("tokens_per_pass", "in_pieces"), [(0, False), (40, False), (40, True)])
 @pytest.mark.parametrize("kind", PLAIN)
 def test_a_loss_is_that_of_sentence_transformers(
-    still: Path, tmp_path: Path, kind: Loss, rows_per_pass: int, in_pieces: bool
+    still: Path, tmp_path: Path, kind: Loss, tokens_per_pass: int, in_pieces: bool
 ) -> None:
     """In one pass, in passes of four pairs, and in pieces of five where a batch does not fit."""
     changes: dict[str, Any] = {"ranking_share": 0.3} if kind is Loss.kl else {}
-    family = {"family": Family.cross_encoder, "rows_per_pass": rows_per_pass, "mini_batch_size": 5}
+    family = {"family": Family.cross_encoder, "tokens_per_pass": tokens_per_pass, "mini_batch_size": 5}
     job = job_of(still, tmp_path, loss=kind, **family, **changes)
     torch.manual_seed(0)
     model = FAMILY.load(job).to("cpu").train()

@@ -22,7 +22,7 @@ from training.losses.settings import LossSettings
         {"teacher_temperature": 0.0},
         {"ranking_share": 1.0},
         {"mini_batch_size": -1},
-        {"rows_per_pass": -1},
+        {"tokens_per_pass": -1},
     ],
 )
 def test_settings_that_cannot_work_are_refused(changes: dict[str, Any]) -> None:
