@@ -20,6 +20,7 @@ from omegaconf import II
 from engine.errors import UserError
 from engine.models.precision import PRECISIONS, Device, Precision, uses_bf16
 from engine.models.resolve import model_digest
+from engine.models.token_batches import cut_batches
 from engine.runtime.identity import fields_of, origins, placement
 from engine.search.loading import Kind, load_model
 from engine.search.pooling import Pooling
@@ -202,7 +203,7 @@ class Encoder:
         mask = features["attention_mask"]
         lengths = mask.sum(dim=1)
         order = torch.argsort(lengths, descending=True, stable=True)
-        for rows in _cut_batches(order, lengths[order].tolist(), self._batch_tokens()):
+        for rows in cut_batches(order, lengths[order].tolist(), self._batch_tokens()):
             columns = mask[rows].any(dim=0)  # whichever side the tokenizer pads
             batch = {name: value[rows][:, columns].to(self.device) for name, value in _token_tensors(features)}
             with torch.inference_mode():
@@ -236,21 +237,6 @@ def _best_device() -> Device:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _cut_batches(order: torch.Tensor, lengths: list[int], batch_tokens: int) -> Iterator[torch.Tensor]:
-    """Cuts `order` into consecutive rows whose number times the longest of them fits `batch_tokens`; at least one each.
-
-    Args:
-        order: row numbers, longest text first, (rows,).
-        lengths: number of tokens of each, in the same order.
-        batch_tokens: tokens of a batch, padding included.
-    """
-    start = 0
-    while start < len(lengths):
-        size = max(1, batch_tokens // max(1, lengths[start]))
-        yield order[start : start + size]
-        start += size
 
 
 def _token_tensors(features: Mapping[str, Any]) -> Iterator[tuple[str, torch.Tensor]]:

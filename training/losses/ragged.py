@@ -15,6 +15,8 @@ from sentence_transformers import SentenceTransformer, SimilarityFunction
 from sentence_transformers.base.losses.merged_forward import embed_columns
 from sentence_transformers.util import all_gather, all_gather_with_grad
 
+from engine.models.token_batches import cut_batches
+
 Features = dict[str, Any]
 """One tokenized column of a batch: tensors of shape (rows, tokens) by name, such as `input_ids`."""
 
@@ -86,13 +88,10 @@ def embed_ragged(model: Any, features: Features, tokens_per_pass: int) -> torch.
         return whole
     lengths = mask.sum(1)
     order = torch.argsort(lengths, descending=True)
-    passes = []
-    start = 0
-    while start < len(order):
-        width = int(lengths[order[start]])
-        chosen = order[start : start + max(1, tokens_per_pass // width)]
-        passes.append(model(cut_rows(features, chosen, width))["sentence_embedding"])
-        start += len(chosen)
+    passes = [
+        model(cut_rows(features, rows, int(lengths[rows[0]])))["sentence_embedding"]
+        for rows in cut_batches(order, lengths[order].tolist(), tokens_per_pass)
+    ]
     return torch.cat(passes)[torch.argsort(order)]
 
 
