@@ -64,7 +64,16 @@ def held_elsewhere(file: Path) -> Iterator[None]:
             process.stdin.close()
 
 
-@pytest.mark.parametrize("moment", ["waiting", "loading", "done", pytest.param("mixed", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "moment",
+    [
+        pytest.param("waiting", marks=pytest.mark.soak),
+        "loading",
+        pytest.param("done", marks=pytest.mark.soak),
+        "mixed",  # done, and of two models
+    ],
+)
 def test_engines_end_before_a_lock_is_waited_for(moment: str, tmp_path: Path, place: Place, pools: EnginePools) -> None:
     """Whoever holds the lock is given all CPUs; then this driver makes the step with engines that load anew."""
     import ray
