@@ -1,8 +1,8 @@
 """Writes the two files of the documents step while documents still come in.
 
 In: `ChunkedDocument`s in the order of reading. Out: passages.parquet and failed.parquet, and the counts of both. Rows
-are written a group at a time, so memory holds the ids of a collection and never its texts. Fields that are kept are
-columns after those of `columns.PASSAGES`.
+are written a group at a time, so memory holds hashes of the ids of a collection and never its texts. Fields that are
+kept are columns after those of `columns.PASSAGES`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from engine.artifacts.columns import FAILED_DOCUMENTS, PASSAGES
 from engine.artifacts.documents import FAILED_FILE, PASSAGES_FILE
 from engine.documents.kept_fields import KeptFields
 from engine.errors import UserError
+from engine.text.first_places import FirstPlaces
 
 if TYPE_CHECKING:
     from engine.documents.chunking import ChunkedDocument
@@ -28,6 +29,8 @@ ROWS_PER_GROUP = 4096
 """The rows of a row group: so many are in memory at a time, and a reader reads at least so many."""
 DUPLICATE = "duplicate"
 """The reason for leaving out a document whose id was there before."""
+_DOCUMENT, _CHUNK = 0, 1
+"""What an id is of: a document and its first passage, or a later passage."""
 
 
 class PassageWriter:
@@ -51,8 +54,7 @@ class PassageWriter:
         self._passages_file = folder / PASSAGES_FILE
         self._passages = _RowGroupWriter(self._passages_file, pa.schema([*PASSAGES, *self._kept.schema]))
         self._failed = _RowGroupWriter(folder / FAILED_FILE, FAILED_DOCUMENTS)
-        self._document_ids: set[str] = set()
-        self._chunk_ids: set[str] = set()
+        self._ids = FirstPlaces()
 
     def __enter__(self) -> PassageWriter:
         """Returns the writer itself; its files are open already."""
@@ -76,7 +78,7 @@ class PassageWriter:
                 than one value.
         """
         self.documents += 1
-        reason = DUPLICATE if document.document_id in self._document_ids else document.reason
+        reason = DUPLICATE if self._ids.get(document.document_id) == _DOCUMENT else document.reason
         if reason:
             self.failed[reason] += 1
             self._failed.add((document.document_id, reason))
@@ -90,12 +92,10 @@ class PassageWriter:
 
     def _claim_ids(self, document: ChunkedDocument) -> None:
         """Remembers the ids of a document and its later chunks, and refuses one that both kinds have."""
-        chunk_ids = {passage.passage_id for passage in document.passages[1:]}
-        self._document_ids.add(document.document_id)
-        self._chunk_ids |= chunk_ids
-        taken = chunk_ids & self._document_ids or {document.document_id} & self._chunk_ids
-        if taken:
-            name = taken.pop()
+        claims = [(document.document_id, _DOCUMENT)]
+        claims += [(passage.passage_id, _CHUNK) for passage in document.passages[1:]]
+        name = next((name for name, kind in claims if self._ids.put(name, kind) != kind), None)
+        if name is not None:
             raise UserError(
                 f"{name!r} is the id of a document and of chunk {name.rpartition('#')[2]} of another one",
                 where="documents.id_field",

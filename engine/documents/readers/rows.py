@@ -16,6 +16,7 @@ from engine.documents.readers.document import SourceDocument, content_id
 from engine.documents.readers.fields import ID_FIELDS, TEXT_FIELDS, TITLE_FIELDS, Columns, Fields, usual_names
 from engine.errors import UserError
 from engine.storage.lines import read_objects
+from engine.text.first_places import FirstPlaces
 
 LOOK_ROWS = 1000
 """The number of rows by which fields are decided."""
@@ -102,7 +103,7 @@ def _needed(names: Sequence[str], plain: Sequence[str], fields: Fields) -> list[
 
 
 class _Reader:
-    """Turns rows into documents and remembers where each id was first seen, in one integer per id.
+    """Turns rows into documents and remembers where each id was first seen.
 
     Args:
         files: all files, in the order of reading.
@@ -111,7 +112,7 @@ class _Reader:
 
     def __init__(self, files: Sequence[Path], mark: str) -> None:
         self._prefixes = [f"{file}{mark}" for file in files]
-        self._seen: dict[str, int] = {}
+        self._seen = FirstPlaces()
         self._kept: tuple[str, ...] = ()
 
     def read(self, rows: Iterator[Row], fields: Fields, *, check: bool) -> Iterator[SourceDocument]:
@@ -155,7 +156,7 @@ class _Reader:
     def _remember(self, name: str, row: Row) -> None:
         """Refuses an id that an earlier row has."""
         position = row.number * len(self._prefixes) + row.file
-        first = self._seen.setdefault(name, position)
+        first = self._seen.put(name, position)
         if first != position:
             first_number, first_file = divmod(first, len(self._prefixes))
             raise UserError(
