@@ -86,7 +86,8 @@ def launch(arguments: Sequence[str]) -> int:
     run = [text for text in overrides if not text.lstrip("+~").startswith(_KEYS)]
     name = job_name(first.launch.name or run_folder(first).name)
     gpus = {size for config in configs for size in engine_gpus(config.samples)}
-    job = make_job(first.cluster.launcher, [*flags, *run], first.launch, name, gpus)
+    on_demand = first.cluster.gpus_on_demand
+    job = make_job(first.cluster.launcher, [*flags, *run], first.launch, name, gpus, gpus_on_demand=on_demand)
     return _hand_over(job, first)
 
 

@@ -1,13 +1,17 @@
 """Tells the terminal what a run waits for that has no engine, every minute: nodes that are missing, or a long load.
 
-In: the engines of a group. Out: one line now and then, and none as long as any engine is loaded.
+In: the engines of a group. Out: one line now and then, and none as long as any engine is loaded. Which nodes may come
+up Ray tells nobody but its autoscaler: where no node that is up holds an engine, the line names the sizes of those.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from engine.runtime.capacity import Ask, nodes_in_all, nodes_in_words
 
 if TYPE_CHECKING:
     from engine.generation.engine import Engine
@@ -48,8 +52,9 @@ class Shortage:
         kind, each = ("GPU", gpus) if gpus else ("CPU", cpus)
         there, free = (amounts.get(kind, 0) for amounts in (ray.cluster_resources(), ray.available_resources()))
         said = f"waiting for {number * each:g} {kind}s: the cluster has {there:g}, of which {free:g} are free"
-        largest = max((node["Resources"].get(kind, 0.0) for node in ray.nodes() if node["Alive"]), default=0.0)
-        if largest >= each:
+        nodes, one = nodes_in_all(), Ask("engine", 1, cpus, gpus)
+        if one.fits(nodes):
             return said
-        what = f"an engine takes {each:g} of one node, and the largest that is up has {largest:g}"
-        return f"{said}; {what}: if no larger one can come up, lower samples.{kind.lower()}s_per_engine"
+        short = "gpus" if gpus and not replace(one, cpus=0.0).fits(nodes) else "cpus"
+        what = f"no node that is up holds {one} (up are {nodes_in_words(nodes)})"
+        return f"{said}; {what}: if no larger one can come up, lower samples.{short}_per_engine"

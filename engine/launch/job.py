@@ -59,7 +59,13 @@ _COMMANDS = {
 
 
 def make_job(
-    launcher: Launcher, overrides: Sequence[str], config: LaunchConfig, name: str, engine_gpus: Iterable[float] = ()
+    launcher: Launcher,
+    overrides: Sequence[str],
+    config: LaunchConfig,
+    name: str,
+    engine_gpus: Iterable[float] = (),
+    *,
+    gpus_on_demand: int = 0,
 ) -> Job:
     """Renders the job that runs `synthmill` with these overrides on a cluster.
 
@@ -69,6 +75,7 @@ def make_job(
         config: size and places.
         name: the name of the job, in the form of `job_name`.
         engine_gpus: the GPUs that engines of the run are set to have, see `sizes.engine_gpus`.
+        gpus_on_demand: `cluster.gpus_on_demand` of the run, as it is here.
 
     Raises:
         UserError: a setting is missing without which that cluster cannot run it, or names a place that is not known.
@@ -76,10 +83,11 @@ def make_job(
     if launcher is Launcher.kuberay:
         _check_pods(config)
     programs = _programs(launcher, config)
+    added = _added(launcher, overrides, config, engine_gpus, gpus_on_demand)
     values = asdict(config) | {
         "name": name,
         "bin": programs,
-        "words": [_program("synthmill", programs), *overrides, *_added(launcher, overrides, config, engine_gpus)],
+        "words": [_program("synthmill", programs), *overrides, *added],
         "ray": _program("ray", programs),  # on a node; the scripts call that of this machine by its name
         "ray_version": metadata.version("ray"),
         "shared": SHARED,
@@ -112,20 +120,26 @@ def _check_pods(config: LaunchConfig) -> None:
 
 
 def _added(
-    launcher: Launcher, overrides: Sequence[str], config: LaunchConfig, engine_gpus: Iterable[float]
+    launcher: Launcher,
+    overrides: Sequence[str],
+    config: LaunchConfig,
+    engine_gpus: Iterable[float],
+    gpus_on_demand: int,
 ) -> list[str]:
-    """Returns the override by which the run knows what pods there may be, where `overrides` do not say it.
+    """Returns the override by which the run knows what nodes there may be, where `overrides` do not say it.
 
     With a queue that is what is up: Kueue admits the pods together, KubeRay starts the driver once all of them are
     ready, and none comes later. A run that waited for more would wait until its hours are over. Without a queue no pod
-    with a GPU is there when the run starts, and it has to know of those that may come.
+    with a GPU is there when the run starts, and it has to know of those that may come. So it is on AWS, where the
+    config says how many, and engines that do not fill an instance make it fewer.
     """
-    if launcher is not Launcher.kuberay:
+    if launcher not in (Launcher.kuberay, Launcher.aws):
         return []
-    if config.queue:
+    if launcher is Launcher.kuberay and config.queue:
         key, value = _AUTOSCALING, "false"
     else:
-        key, value = _ON_DEMAND, str(gpus_to_count_on(config, engine_gpus) or "")
+        gpus = gpus_to_count_on(launcher, config, engine_gpus, gpus_on_demand)
+        key, value = _ON_DEMAND, "" if gpus == gpus_on_demand else str(gpus)
     is_said = any(text.lstrip("+").startswith(f"{key}=") for text in overrides)
     return [] if is_said or not value else [f"{key}={value}"]
 

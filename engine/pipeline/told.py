@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from engine.generation.config import GeneratorKind
@@ -20,6 +21,9 @@ from engine.runtime.place import Place
 from engine.runtime.step import ASKED, JUDGE, TEACHING, Step
 from engine.storage.remote.address import is_url
 from engine.storage.remote.opening import below
+from training.config import ModelConfig
+from training.losses.combinations import listed, possible_losses
+from training.losses.settings import READ_BY, LossSettings
 
 
 def shown_folder(config: RunConfig, place: Place) -> str:
@@ -58,10 +62,11 @@ def _entries(nouns: Sequence[str], config: RunConfig, place: Place) -> str:
 
 
 def tell_of_models(config: RunConfig, chosen: Sequence[Step], console: Console) -> None:
-    """Tells what models are asked beside the generator: by a judge, by the report, by a teacher."""
+    """Tells what models are asked beside the generator (by a judge, the report, a teacher), and what none reads."""
     _warn_of_judge(config, chosen, console)
     _tell_of_report(config, chosen, console)
     _tell_of_teacher(config, chosen, console)
+    _tell_of_unread(chosen, console)
 
 
 def _warn_of_judge(config: RunConfig, chosen: Sequence[Step], console: Console) -> None:
@@ -98,3 +103,20 @@ def _tell_of_teacher(config: RunConfig, chosen: Sequence[Step], console: Console
     console.step("teacher", f"{teacher.by}: {scorer} scores {1 + teacher.top + teacher.deeper} passages of each query")
     if config.samples.generator is GeneratorKind.fake:
         console.warn("samples.generator=fake computes what the teacher says: what is learned of it means nothing")
+
+
+def _tell_of_unread(chosen: Sequence[Step], console: Console) -> None:
+    """Tells which settings of losses were changed that no loss of the run reads, of whatever models it trains.
+
+    They are not refused, since a search over losses sets them for those points whose loss reads them.
+    """
+    models = [step.config for step in chosen if isinstance(step.config, ModelConfig)]
+    default = {field.name: field.default for field in fields(LossSettings)}
+    for name, readers in READ_BY.items():
+        for value in dict.fromkeys(getattr(model, name) for model in models):
+            trained = [model for model in models if getattr(model, name) == value]
+            is_read = any(possible_losses(model.family, model.loss).intersection(readers) for model in trained)
+            if value != default[name] and not is_read:
+                losses = ", ".join(dict.fromkeys(model.loss.value for model in trained))
+                by = listed([reader.value for reader in readers])
+                console.step("model", f"model.{name}={value:g} is read by the loss {by} only, and the loss is {losses}")

@@ -304,8 +304,8 @@ def check_room(ask: Ask, cluster: ClusterConfig, console: Console, *, where: str
             if ask.fits(_nodes_less([driver for driver in _job_drivers() if driver.key == _own_key()])):
                 remedy += ", or start it again once the jobs have ended whose drivers hold the rest"
             remedy += "; where nodes come up on demand, set cluster.autoscaling=true"
-            raise UserError(f"{ask} {verb} not fit {_nodes_in_words(nodes)}", where=where, remedy=remedy)
-        console.step("cluster", f"waiting for nodes to come up: {ask}; what is up: {_nodes_in_words(nodes)}")
+            raise UserError(f"{ask} {verb} not fit {nodes_in_words(nodes)}", where=where, remedy=remedy)
+        console.step("cluster", f"waiting for nodes to come up: {ask}; what is up: {nodes_in_words(nodes)}")
     elif not is_free_soon(ask):
         console.step("cluster", f"waiting until others give back what they hold: {ask}")
 
@@ -342,7 +342,7 @@ def _in_words(cpus: float, gpus: float) -> str:
     return " and ".join(parts if gpus else parts[:1])
 
 
-def _nodes_in_words(nodes: Sequence[Node]) -> str:
+def nodes_in_words(nodes: Sequence[Node]) -> str:
     """Names nodes of a kind together, such as `2 nodes of 4 CPUs, 1 node of 8 CPUs and 1 GPU`."""
     kinds = {node: nodes.count(node) for node in sorted(nodes, key=lambda node: (node.gpus, node.cpus))}
     words = [f"{n} node{'s' if n > 1 else ''} of {_in_words(node.cpus, node.gpus)}" for node, n in kinds.items()]

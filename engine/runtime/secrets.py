@@ -31,8 +31,8 @@ _SECRET_NAME = re.compile(
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 """Where a word begins in a name such as `AccountKey`."""
 _USERS_NAMES = frozenset(
-    {"attributes", "columns", "conditions", "controls", "expansions", "fields", "json_schema", "mix", "models"}
-    | {"rubrics", "sets", "turns", "where"}
+    {"attributes", "columns", "conditions", "controls", "exclude", "expansions", "fields", "json_schema", "mix"}
+    | {"models", "rubrics", "sets", "turns", "where", "written"}
 )
 """Settings below which names are the user's own, and no name of a secret: an attribute may be called `password`."""
 _LIBRARYS_NAMES = frozenset({"engine_args"})

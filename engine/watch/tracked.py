@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -35,7 +34,7 @@ from engine.artifacts.examples import KEPT_FILE, REJECTED_FILE
 from engine.artifacts.samples import SamplesFolder
 from engine.runtime.tracking import Finished, Mode, Outcome, outcome_of
 from engine.storage.files import make_folder, write_json
-from engine.storage.remote.tracking_notes import TOLD_FILE
+from engine.storage.remote.tracking_notes import TOLD_FILE, read_told
 from engine.storage.store import is_done
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ class TrackedResults:
     def __init__(self, place: Place, config: TrackingConfig, steps: Sequence[Step] = ()) -> None:
         self._place, self._config = place, config
         self._file = place.run_dir / "tracking" / TOLD_FILE
-        self._noted: dict[str, list[str]] = _read(self._file).get(config.goal, {})
+        self._noted: dict[str, list[str]] = read_told(self._file.parent).get(config.goal, {})
         """What the file says, or is to say as soon as the run has begun."""
         self._told = dict[str, list[str]]()
         """What the tracker has of the entries that this start has told of, once it is closed."""
@@ -139,18 +138,10 @@ class TrackedResults:
             return
         if has_all or self._config.mode is Mode.mlflow:
             self._noted |= self._told
-        kept = _read(self._file)
+        kept = read_told(self._file.parent)
         if self._noted != kept.get(self._config.goal, {}):
             make_folder(self._file.parent, where=str(self._file.parent))
             write_json(self._file, {**kept, self._config.goal: self._noted})
-
-
-def _read(file: Path) -> dict[str, dict[str, list[str]]]:
-    """Reads what each tracker has; there may be no file yet, and older versions did not note what they told last."""
-    if not file.exists():
-        return {}
-    told: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return {goal: has for goal, has in told.items() if isinstance(has, dict)}
 
 
 def tell_of_figures(tracker: Tracker, entry: str, record: StepRecord) -> None:

@@ -56,6 +56,21 @@ def test_a_run_counts_no_engine_that_would_lie_across_two_pods(capsys: pytest.Ca
     assert counted("-m", *of_three, "samples.gpus_per_engine=1,2") == "cluster.gpus_on_demand=5"
 
 
+def test_nor_one_that_would_lie_across_two_instances(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    on_aws = ("cluster=aws", "experiment=adapt", "collection=s3://b/docs", "runs_dir=s3://b/runs")
+    assert "gpus_on_demand" not in printed(capsys, *on_aws), "the file that ships has what the config says"
+    file = tmp_path / "cluster.yaml"
+    file.write_text("{max_workers: 1, available_node_types: {gpu: {resources: {CPU: 8, GPU: 5}}}}")
+    of_five = (*on_aws, f"launch.cluster_yaml={file}")
+    assert "gpus_on_demand" not in printed(capsys, *of_five, "samples.gpus_per_engine=2"), "4 hold 2 engines of 2"
+    file.write_text("{max_workers: 1, available_node_types: {gpu: {resources: {CPU: 8, GPU: 3}}}}")
+    assert "cluster.gpus_on_demand=3'" in printed(capsys, *of_five, "samples.gpus_per_engine=2"), "it holds 1 of 2"
+    told = printed(capsys, *of_five, "samples.gpus_per_engine=2", "cluster.gpus_on_demand=6")
+    assert "cluster.gpus_on_demand=6'" in told, "what is said stays"
+    with pytest.raises(UserError, match=r"^model\.num_workers=4: is more than all nodes together could ever hold"):
+        launch([*of_five, "model.num_workers=4"])
+
+
 def test_a_sweep_is_one_job(capsys: pytest.CaptureFixture[str]) -> None:
     text = printed(capsys, "-m", "cluster=ray", *RUN, "model.learning_rate=1e-5,3e-5")
     assert "synthmill -m cluster=ray" in text

@@ -81,6 +81,40 @@ def test_more_training_processes_than_all_nodes_hold_are_refused(
     check_workers(Launcher.ray, most + 1, share, nodes)
 
 
+@pytest.mark.parametrize(
+    ("kinds", "share", "most"),
+    [
+        ("gpu: {max_workers: 2, resources: {GPU: 4}}", 1.0, 8),
+        ("gpu: {max_workers: 2, resources: {GPU: 4}}", 0.5, 16),
+        ("gpu: {max_workers: 2, resources: {GPU: 4}}, spot: {max_workers: 2, resources: {GPU: 1}}", 1.0, 9),
+        ("gpu: {max_workers: 1, resources: {GPU: 4}}, cpu: {max_workers: 2, resources: {CPU: 16, GPU: 0}}", 1.0, 4),
+        ("gpu: {resources: {GPU: 2}}", 1.0, 6),
+        ("cpu: {max_workers: 1, resources: {CPU: 16, GPU: 0}}", 1.0, 18),
+        ("gpu: {max_workers: 1, resources: {CPU: 8, GPU: 4}}", 0.0, 10),
+    ],
+)
+def test_more_training_processes_than_a_file_may_bring_up_are_refused(
+    kinds: str, share: float, most: int, tmp_path: Path
+) -> None:
+    head = "head: {resources: {CPU: 2, GPU: 0}}"
+    nodes = LaunchConfig(cluster_yaml=str(tmp_path / "cluster.yaml"))
+    text = f"{{max_workers: 3, head_node_type: head, available_node_types: {{{head}, {kinds}}}}}"
+    (tmp_path / "cluster.yaml").write_text(text)
+    for count in (0, 1, most):
+        check_workers(Launcher.aws, count, share, nodes)
+    with pytest.raises(UserError, match="more than all nodes together could ever hold") as refusal:
+        check_workers(Launcher.aws, most + 1, share, nodes)
+    remedy = f"set it to at most {most}, or name more instances (max_workers) in launch.cluster_yaml="
+    assert refusal.value.remedy.startswith(remedy)
+
+
+def test_the_workers_of_the_file_that_ships_are_its_gpus() -> None:
+    nodes = LaunchConfig(cluster_yaml=CLUSTER_YAML)
+    check_workers(Launcher.aws, 8, 1.0, nodes)
+    with pytest.raises(UserError, match=r"^model\.num_workers=9: is more than all nodes .* at most 8, or name more"):
+        check_workers(Launcher.aws, 9, 1.0, nodes)
+
+
 def test_of_a_ray_that_runs_nothing_is_known() -> None:
     assert node_kinds(Launcher.ray, LaunchConfig()) == []
     check_sizes(Launcher.ray, make(gpus_per_engine=64, cpus_per_engine=512), LaunchConfig())
@@ -117,6 +151,14 @@ def test_what_a_file_does_not_say_is_left_to_ray(text: str, tmp_path: Path) -> N
     for name in ("cluster.yaml", "there-is-none.yaml"):
         nodes = LaunchConfig(cluster_yaml=str(tmp_path / name), driver_cpus=64)
         check_sizes(Launcher.aws, make(gpus_per_engine=8, cpus_per_engine=64), nodes)
+        assert gpus_to_count_on(Launcher.aws, nodes, {8.0}, most=4) == 4
+    nodes = LaunchConfig(cluster_yaml=str(tmp_path / "there-is-none.yaml"))
+    check_workers(Launcher.aws, 1000, 1.0, nodes)
+
+
+def test_training_on_instances_of_unknown_size_is_left_to_ray(tmp_path: Path) -> None:
+    (tmp_path / "cluster.yaml").write_text("available_node_types: {gpu: {node_config: {InstanceType: p5.48xlarge}}}")
+    check_workers(Launcher.aws, 1000, 1.0, LaunchConfig(cluster_yaml=str(tmp_path / "cluster.yaml")))
 
 
 def test_a_file_that_is_no_yaml_is_refused(tmp_path: Path) -> None:
@@ -139,9 +181,31 @@ def test_a_file_that_is_no_yaml_is_refused(tmp_path: Path) -> None:
 )
 def test_gpus_are_counted_by_the_node(nodes: int, per_node: int, sizes: set[float], gpus: int) -> None:
     config = LaunchConfig(nodes=nodes, gpus_per_node=per_node)
-    assert gpus_to_count_on(config, sizes) == gpus
+    assert gpus_to_count_on(Launcher.kuberay, config, sizes) == gpus
     for size in (size for size in sizes if size > 0):
         assert gpu_slots(gpus, size) <= nodes * gpu_slots(per_node, size)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "most", "sizes", "gpus"),
+    [
+        ("a: {max_workers: 2, resources: {GPU: 3}}", 6, {2.0}, 5),
+        ("a: {max_workers: 2, resources: {GPU: 3}}, b: {max_workers: 2, resources: {GPU: 3}}", 6, {2.0}, 5),
+        ("a: {max_workers: 2, resources: {GPU: 3}}, b: {max_workers: 1, resources: {GPU: 4}}", 4, {2.0}, 4),
+        ("a: {max_workers: 1, resources: {GPU: 1}}, b: {max_workers: 1, resources: {GPU: 8}}", 9, {4.0, -1.0}, 9),
+        ("a: {max_workers: 2, resources: {GPU: 1}}", 4, {-1.0}, 2),
+        ("a: {max_workers: 2, resources: {GPU: 8}}", 4, {2.0}, 4),
+        ("a: {max_workers: 2, resources: {GPU: 3}}", 6, {0.0}, 6),
+        ("a: {max_workers: 2, resources: {GPU: 0}}", 4, {-1.0}, 0),
+        ("a: {max_workers: 9, resources: {GPU: 1}}", 9, {1.0}, 8),
+    ],
+)
+def test_gpus_of_a_file_are_counted_by_the_instance(
+    kinds: str, most: int, sizes: set[float], gpus: int, tmp_path: Path
+) -> None:
+    (tmp_path / "cluster.yaml").write_text(f"{{max_workers: 8, available_node_types: {{{kinds}}}}}")
+    nodes = LaunchConfig(cluster_yaml=str(tmp_path / "cluster.yaml"))
+    assert gpus_to_count_on(Launcher.aws, nodes, sizes, most) == gpus
 
 
 def test_the_sizes_of_engines_are_those_of_all_generators() -> None:

@@ -52,3 +52,41 @@ def test_what_models_are_asked_is_told(corpus: Path, tmp_path: Path) -> None:
         tell_of_models(config, wanted_steps(config), place.console)
         assert said in printed(place)
         assert bool(printed(place)) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ([], []),
+        (["margin=0.5", "noise=0.6"], []),
+        (["margin=0.3"], ["model.margin=0.3 is read by the loss triplet or contrastive only, and the loss is auto"]),
+        (["margin=0.3", "loss=triplet", "num_hard_negatives=1"], []),
+        (["noise=0.4"], []),
+        (["noise=0.4", "loss=mnrl"], ["model.noise=0.4 is read by the loss denoising only, and the loss is mnrl"]),
+        (
+            ["ranking_share=0", "teacher_temperature=1", "loss=mnrl"],
+            [
+                "model.teacher_temperature=1 is read by the loss kl only, and the loss is mnrl",
+                "model.ranking_share=0 is read by the loss kl only, and the loss is mnrl",
+            ],
+        ),
+        (["ranking_share=0", "loss=kl", "teacher.by=fused"], []),
+        (["ranking_share=0", "loss=kl", "teacher.by=cross_encoder"], []),
+    ],
+)
+def test_settings_that_no_loss_of_the_run_reads_are_told(
+    settings: list[str], said: list[str], corpus: Path, tmp_path: Path
+) -> None:
+    given = ["experiment=adapt", f"collection={corpus}", "samples=fake"]
+    config, _ = load_config([*given, *(f"model.{setting}" for setting in settings)])
+    place = quiet_place(tmp_path)
+    tell_of_models(config, wanted_steps(config), place.console)
+    assert printed(place).splitlines() == [f"model      {line}" for line in said]
+
+
+def test_what_is_not_trained_is_not_told_of(corpus: Path, tmp_path: Path) -> None:
+    given = ["experiment=adapt", f"collection={corpus}", "samples=fake", "until=examples", "model.margin=0.3"]
+    place = quiet_place(tmp_path)
+    config, _ = load_config(given)
+    tell_of_models(config, wanted_steps(config), place.console)
+    assert printed(place) == ""

@@ -104,11 +104,13 @@ def test_names_that_a_user_chose_are_no_secrets() -> None:
                 "password": {"values": ["weak one", "strong one"]},
                 "token": ["planted word"],
             },
+            "exclude": [{"password": "weak one", "token": ["planted word"]}],
             "turns": {"secret": {"json_schema": {"properties": {"password": {"type": "string", "maxLength": 20}}}}},
             "prompt": "strong one wins, a shared password",
         },
         "examples": {"columns": {"query": "password"}, "where": {"auth_token": "some value"}},
         "model": {"controls": {"access_token": "long value"}},
+        "written": {"password": {"prompt": "list some"}},
     }
     assert masked(config) == config
     config["samples"] = {"models": {"password": {"engine_args": {"hf_token": "planted-there", "load": {"seed": 1}}}}}

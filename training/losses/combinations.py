@@ -169,6 +169,15 @@ def meant_loss(family: Family, loss: Loss, form: Form, *, several_labels: bool =
     return _AUTO[family][form]
 
 
+def possible_losses(family: Family, loss: Loss) -> frozenset[Loss]:
+    """Returns the loss itself, or all that `auto` may stand for, as long as nobody knows what the rows are."""
+    if loss is not Loss.auto:
+        return frozenset({loss})
+    return frozenset(
+        meant_loss(family, loss, form, several_labels=several) for form in _AUTO[family] for several in (False, True)
+    )
+
+
 def listed(names: list[str]) -> str:
     """Puts names in one phrase: `a, b or c`."""
     return " or ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

@@ -6,6 +6,7 @@ one of these, so that each of them is a key of `model`. It imports neither torch
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -53,6 +54,15 @@ class Loss(Enum):
     """The cross-entropy of a text's one label among all labels."""
     binary_cross_entropy = "binary_cross_entropy"
     """The cross-entropy of yes or no, for each label of a text by itself, or for a query and a passage."""
+
+
+READ_BY: Mapping[str, tuple[Loss, ...]] = {
+    "margin": (Loss.triplet, Loss.contrastive),
+    "noise": (Loss.denoising,),
+    "teacher_temperature": (Loss.kl,),
+    "ranking_share": (Loss.kl,),
+}
+"""The losses that read a setting, of settings that are not refused with others: a search over losses sets them too."""
 
 
 @dataclass(frozen=True)

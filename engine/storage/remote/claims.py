@@ -32,6 +32,8 @@ LEASE_SECONDS = 60.0
 """A claim that was not renewed for so long is over."""
 _RENEWALS = 4
 """So often it is renewed in that time."""
+_PARTS_OF_HOLDER = 3
+"""HOST/PROCESS/CACHE."""
 
 
 class LostClaimError(UserError):
@@ -65,6 +67,12 @@ class State:
     """What was committed, as JSON values; None before anything was."""
     write: str = ""
     """Differs with each write."""
+
+    def __post_init__(self) -> None:
+        """Refuses a damaged number or holder, which nobody could take over from."""
+        is_holder = self.holder == "" or str(self.holder).count("/") == _PARTS_OF_HOLDER - 1
+        if not (isinstance(self.fence, int) and isinstance(self.holder, str) and is_holder):
+            raise ValueError(f"fence {self.fence!r}, holder {self.holder!r}")
 
     def body(self) -> bytes:
         """Returns what is written, which differs from every other write."""

@@ -23,7 +23,7 @@ from engine.storage.remote.address import require_inside
 from engine.storage.remote.cache import Cache
 from engine.storage.remote.claims import Claim, HeldError, Lease, to_stderr
 from engine.storage.remote.objects import Objects
-from engine.storage.remote.tracking_notes import read_tracking, restore_tracking
+from engine.storage.remote.tracking_notes import check_tracking, is_whole, read_tracking, restore_tracking
 from engine.storage.run_folders import (
     FORMAT,
     begin_run,
@@ -59,14 +59,14 @@ class RunClaim:
         self, claim: Claim, objects: Objects, name: str, cache: Cache, *, warn: Callable[[str], None] = to_stderr
     ) -> None:
         self._claim, self._objects, self._name, self._cache, self._warn = claim, objects, name, cache, warn
-        self._is_starting = False
+        self._is_starting = self._has_warned = False
 
     @classmethod
     def take(cls, objects: Objects, name: str, cache: Cache, lease: Lease) -> RunClaim:
         """Claims a run, whether it is there or not.
 
         Raises:
-            UserError: another driver works on it, or another version wrote it.
+            UserError: another driver works on it, another version wrote it, or it is damaged.
         """
         where = objects.url(name)
         try:
@@ -77,7 +77,7 @@ class RunClaim:
             remedy = f"wait for it, or, if it was killed, for {held.seconds:.0f} s; or give this one its own run_dir"
             raise UserError(what, where=where, remedy=remedy) from held
         try:
-            _check_format(claim.content, where)
+            _check_content(claim.content, where)
         except BaseException:
             claim.end(claim.content)
             raise
@@ -117,18 +117,34 @@ class RunClaim:
         self._warn(f"what the tracker was told is not noted, and another machine may tell it again: {why}")
 
     def restore(self) -> None:
-        """Makes the run's folder on this disk what it was on the last one, if there was any."""
+        """Makes the run's folder on this disk what it was on the last one, if there was any.
+
+        Raises:
+            UserError: a file of its tracker is damaged, which every commit would meet.
+        """
+        check_tracking(self._cache.runs_dir / self._name)
         if self._claim.content is not None:
             run_dir = restore_run(self._claim.content, self._cache)
             restore_tracking(run_dir, self._claim.content.get("tracking", {}))
 
     def save(self) -> None:
-        """Commits what the run's folder links to."""
+        """Commits what the run's folder links to, and which run of a tracker it is, as far as that can be read."""
         run_dir = self._cache.runs_dir / self._name
         config = config_file(run_dir).read_text(encoding="utf-8")
         links, earlier = dict(_links(run_dir, self._cache.store.root)), read_earlier(run_dir)
         content = {"format": FORMAT, "name": self._name, "config": config, "links": links, "earlier": earlier}
-        self._claim.write({**content, "tracking": read_tracking(run_dir)})
+        self._claim.write({**content, "tracking": self._tracking()})
+
+    def _tracking(self) -> dict[str, Any]:
+        """Reads what the tracker was told; where files are damaged by now, that is said once, and the last stays."""
+        try:
+            return read_tracking(self._cache.runs_dir / self._name)
+        except UserError as failure:
+            if not self._has_warned:
+                self._warn_of_tracker(str(failure))
+            self._has_warned = True
+            before: dict[str, Any] = (self._claim.content or {}).get("tracking", {})
+            return before
 
     def say(self, said: Mapping[str, Any], *, has_begun: bool) -> None:
         """Leaves beside the run what its driver says of it, unless a later driver has said something.
@@ -193,12 +209,32 @@ def _drop_others(run_dir: Path, links: Collection[str], store: Path) -> None:
         remove_if_empty(folder)
 
 
-def _check_format(content: Any, where: str) -> None:
-    """Refuses what another version wrote; nothing at all is fine."""
-    if content is not None and content["format"] != FORMAT:
-        what = f"was written by another version of synthmill (format {content['format']}, this one writes {FORMAT})"
+def _check_content(content: Any, where: str) -> None:
+    """Refuses what another version wrote, and what is damaged; nothing at all is fine."""
+    if content is None:
+        return
+    written = content.get("format") if isinstance(content, dict) else None
+    if isinstance(written, int) and written != FORMAT:
+        what = f"was written by another version of synthmill (format {written}, this one writes {FORMAT})"
         remedy = "name a new run_dir, or continue with the version that wrote it"
         raise UserError(what, where=where, remedy=remedy)
+    if damaged := _damaged(content) if isinstance(written, int) else "format":
+        what = f"is damaged: {RUN} has no {damaged!r} that synthmill wrote"
+        remedy = "bring the object back, or delete it: what is made already is found in the store"
+        raise UserError(what, where=where, remedy=remedy)
+
+
+def _damaged(content: Mapping[str, Any]) -> str:
+    """Returns the name of a value that has not the form of what `RunClaim.save` writes; empty: all of them have it."""
+    links, earlier = content.get("links"), content.get("earlier", [])
+    are_whole = {
+        "name": isinstance(content.get("name"), str),
+        "config": isinstance(content.get("config"), str),
+        "links": isinstance(links, dict) and all(isinstance(folder, str) for folder in links.values()),
+        "earlier": isinstance(earlier, list) and all(isinstance(entry, str) for entry in earlier),
+        "tracking": is_whole(content.get("tracking", {})),
+    }
+    return next((name for name, is_so in are_whole.items() if not is_so), "")
 
 
 def _links(run_dir: Path, store: Path) -> Iterator[tuple[str, str]]:

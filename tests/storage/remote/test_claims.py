@@ -169,6 +169,13 @@ def test_somebody_elses_object_is_no_claim(bucket: Bucket) -> None:
         Claim.take(bucket.objects(), "x", HERE)
 
 
+@pytest.mark.parametrize("state", ['{"fence": "two"}', '{"holder": "node1"}', '{"holder": 3}', '{"fence": null}'])
+def test_a_damaged_claim_is_refused(bucket: Bucket, state: str) -> None:
+    bucket.objects().put("x", state.encode())
+    with pytest.raises(UserError, match=r"is no claim of synthmill's .*; bring the object back, or delete it"):
+        Claim.take(bucket.objects(), "x", HERE)
+
+
 def test_a_lost_claim_crosses_processes() -> None:
     error = pickle.loads(pickle.dumps(LostClaimError("s3://x")))
     assert (type(error), error.where) == (LostClaimError, "s3://x")

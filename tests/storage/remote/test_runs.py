@@ -143,3 +143,25 @@ def begin_parts(run_dir: Path, *parts: str) -> None:
     for part in parts:
         (run_dir / part).mkdir(parents=True)
         begin_run(run_dir / part, "seed: 1")
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        *[([], "format"), ({"format": "1"}, "format"), ({"name": 3}, "name"), ({"config": None}, "config")],
+        *[({"links": []}, "links"), ({"links": {"samples": 3}}, "links"), ({"earlier": "samples"}, "earlier")],
+        *[({"tracking": []}, "tracking"), ({"tracking": {"ids": {"wandb_id": "x"}, "starts": "three"}}, "tracking")],
+        *[({"tracking": {"ids": {"wandb_id": 3}}}, "tracking"), ({"tracking": {"told": {"online": 3}}}, "tracking")],
+    ],
+)
+def test_what_is_damaged_of_a_run_is_refused_before_it_begins(bucket: Bucket, value: object, name: str) -> None:
+    cache = open_cache(bucket.url)
+    begin_run(cache.runs_dir / "demo", "seed: 1")
+    with RunClaim.take(bucket.objects(), "demo", cache, Lease()) as run:
+        run.save()
+    with Claim.take(bucket.objects(), "demo/run.json", cache.holder) as claim:
+        claim.end({**claim.content, **value} if isinstance(value, dict) else value)
+    what = rf"demo: is damaged: run.json has no '{name}' that synthmill wrote; bring the object back, or delete it"
+    with pytest.raises(UserError, match=what):
+        RunClaim.take(bucket.objects(), "demo", cache, Lease())
+    assert read_state(bucket.objects(), "demo/run.json").holder == "", "nobody waits for it"

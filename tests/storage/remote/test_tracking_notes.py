@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.errors import UserError
 from engine.runtime.trackers.wandb_tracker import WandbTracker
 from engine.runtime.tracking import TrackingConfig
 from engine.storage.remote.cache import open_cache
@@ -124,4 +125,42 @@ def test_a_damaged_file_of_a_tracker_keeps_no_claim_and_hides_no_error(
             raise error
     assert read_state(bucket.objects(), "demo/run.json").holder == ""
     assert len(said) == 1
-    assert f"may tell it again: {folder}: ValueError: " in said[0]
+    assert f"may tell it again: {folder}: UserError: {folder / 'wandb_starts'}: is damaged ('' is no" in said[0]
+
+
+DAMAGED = [
+    *[("wandb_starts", "three"), ("wandb_starts", ""), ("wandb_starts", "-1"), ("wandb_id", "")],
+    *[("told.json", '{"online": {"mod'), ("told.json", "[]"), ("told.json", '{"online": {"model": "a"}}')],
+]
+
+
+@pytest.mark.parametrize(("name", "text"), DAMAGED)
+def test_a_damaged_file_of_a_tracker_is_refused_before_a_run_begins(bucket: Bucket, name: str, text: str) -> None:
+    cache = open_cache(bucket.url)
+    file = tracked(cache.runs_dir / "demo") / "tracking" / name
+    file.write_text(text)
+    with (
+        pytest.raises(UserError, match=rf"^{file}: is damaged \(.*\); restore it, or delete it: what it said is"),
+        RunClaim.take(bucket.objects(), "demo", cache, Lease()) as run,
+    ):
+        run.restore()
+    file.unlink()
+    with RunClaim.take(bucket.objects(), "demo", cache, Lease()) as run:
+        run.restore()
+        run.save()
+
+
+@pytest.mark.parametrize(("name", "text"), DAMAGED)
+def test_one_that_is_damaged_while_a_run_goes_on_ends_nothing(bucket: Bucket, name: str, text: str) -> None:
+    cache, said = open_cache(bucket.url), list[str]()
+    folder = tracked(cache.runs_dir / "demo") / "tracking"
+    with RunClaim.take(bucket.objects(), "demo", cache, Lease(warn=said.append)) as run:
+        run.restore()
+        run.save()
+        before = read_state(bucket.objects(), "demo/run.json").content
+        (folder / name).write_text(text)
+        run.save()
+        run.save()
+        assert len(said) == 1
+        assert f"may tell it again: {folder / name}: is damaged (" in said[0]
+    assert read_state(bucket.objects(), "demo/run.json").content == before
