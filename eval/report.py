@@ -33,6 +33,8 @@ from eval.times import PhaseTimes
 
 HELD_OUT = "held_out"
 """Name of the collection of synthetic queries about held-out documents."""
+UNIT = "unit"
+"""The column of per_query.parquet with what each query is drawn with, for intervals; see `Benchmark.unit_of`."""
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,17 @@ def choosing_by_folds(evaluation: Evaluation) -> Evaluation:
     return with_recommendation(small_config(), evaluation, named, replace(CHOSEN, folds=folds), CHOICE.synthetic)
 
 
+def with_copies(evaluation: Evaluation) -> Evaluation:
+    """The same run, in which the last document that queries were written from is a copy of another one."""
+    corpus = evaluation.corpus
+    row = {name: number for number, name in enumerate(corpus.passage_ids)}
+    titles, texts = list(corpus.titles), list(corpus.texts)
+    for suffix in ("", "#2"):
+        first, copy = row[f"tea{suffix}"], row[f"wool{suffix}"]
+        titles[copy], texts[copy] = titles[first], texts[first]
+    return replace(evaluation, corpus=replace(corpus, titles=titles, texts=texts))
+
+
 def asking_otherwise(evaluation: Evaluation) -> Evaluation:
     """The same run, whose queries were worded otherwise."""
     assert evaluation.judged
