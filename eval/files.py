@@ -27,7 +27,7 @@ from eval.crossfit import COLUMN
 from eval.evaluation import Evaluation
 from eval.page.evidence import Evidence
 from eval.page.page import render_page
-from eval.report import HELD_OUT, UNIT, Report
+from eval.report import HELD_OUT, JUDGED, KIND, UNIT, Report
 from eval.retrieval.metrics import METRICS, Floats, best_rank
 from eval.retrieval.ranking import Results
 from eval.retrieval.trec import write_qrels, write_run
@@ -52,7 +52,11 @@ def write_evaluation(output: Path, evaluation: Evaluation) -> None:
     columns = [evaluation.crossfitted if results is evaluation.shown else {} for results in measured]
     pairs = zip(measured, columns, strict=True)
     original_of = evaluation.corpus.original_of
-    rows = (row for results, crossfitted in pairs for row in per_query(results, crossfitted, original_of))
+    rows = (
+        {**row, KIND: JUDGED if results is evaluation.judged else HELD_OUT}
+        for results, crossfitted in pairs
+        for row in per_query(results, crossfitted, original_of)
+    )
     write_per_query(output, rows)
 
 
@@ -97,7 +101,8 @@ def write_per_query(output: Path, rows: Iterable[Mapping[str, object]]) -> None:
     """
     names = ["collection", "query_id", "query", "system"]
     fields = [(name, pa.string()) for name in names] + [("best_rank", pa.int32()), ("best_document", pa.string())]
-    schema = pa.schema([*fields, *((name, pa.float64()) for name in (*METRICS, COLUMN)), (UNIT, pa.string())])
+    values = [(name, pa.float64()) for name in (*METRICS, COLUMN)]
+    schema = pa.schema([*fields, *values, (UNIT, pa.string()), (KIND, pa.string())])
     waiting = iter(rows)
     with (
         pq.ParquetWriter(output / "per_query.parquet", schema) as parquet,

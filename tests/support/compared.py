@@ -23,6 +23,7 @@ from eval.evaluation import Evaluation, with_recommendation
 from eval.figures import assemble, with_effort
 from eval.files import write_evaluation
 from eval.recommendation import CorpusSystems
+from eval.report import HELD_OUT
 from eval.retrieval.metrics import HEADLINE, evaluate
 from eval.retrieval.ranking import Results
 from eval.weights import FOLDS
@@ -92,6 +93,13 @@ def choosing_by_folds(evaluation: Evaluation) -> Evaluation:
     )
     folds = [Selection(model, weight, weight) for model, weight in (("tuned", 0.0), ("base", 1.0)) * (FOLDS // 2)]
     return with_recommendation(small_config(), evaluation, named, replace(CHOSEN, folds=folds), CHOICE.synthetic)
+
+
+def named_held_out(evaluation: Evaluation) -> Evaluation:
+    """The same run, whose judged questions are of a folder that is named as the synthetic queries are."""
+    assert evaluation.judged
+    benchmark = replace(evaluation.judged.benchmark, name=HELD_OUT)
+    return replace(evaluation, judged=replace(evaluation.judged, benchmark=benchmark))
 
 
 def with_copies(evaluation: Evaluation) -> Evaluation:

@@ -9,8 +9,8 @@ import pytest
 
 from engine.errors import UserError
 from eval.compare.figures import ADVISED, compare_runs, shared_queries, values_of
-from eval.compare.runs import JUDGED, ComparedRun, read_run
-from eval.report import HELD_OUT
+from eval.compare.runs import ComparedRun, read_run
+from eval.report import HELD_OUT, JUDGED
 from eval.significance import Bootstrap
 from tests.support.compared import (
     asking_otherwise,
