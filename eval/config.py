@@ -6,6 +6,7 @@ It stands apart from the step, so that composing a run does not load what the st
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,6 +115,9 @@ class ReportConfig(AskingConfig):
             most >= 0, "report.choice_queries", most, "400, say, or to 0 for none", fault="is no number of queries"
         )
         check_setting(self.resamples >= 2, "report.resamples", self.resamples, "10000", fault="resamples are too few")
+        check_setting(0 <= self.bm25_k1 < math.inf, "report.bm25_k1", self.bm25_k1, "0 or more, 1.5, say")
+        check_setting(0 <= self.bm25_b <= 1, "report.bm25_b", self.bm25_b, "0 to 1, 0.75, say")
+        self._check_prices()
         for name in self.indexes:
             if name not in KINDS:
                 raise UserError("there is no such index", where=f"report.indexes=[{name}]", remedy=suggest(name, KINDS))
@@ -127,6 +131,12 @@ class ReportConfig(AskingConfig):
             check_depths(entry, RERANKERS_KEY)
         self.named_systems()
         self.check_asking()
+
+    def _check_prices(self) -> None:
+        for name in ("price_per_gpu_hour", "price_per_cpu_hour"):
+            price = getattr(self, name)
+            follows = isinstance(price, str)  # another key, where no command line composed the config
+            check_setting(follows or 0 <= price < math.inf, f"report.{name}", price, "0 or more; 0: unknown")
 
     def _base_entries(self) -> dict[str, BaseEntry]:
         entries = read_entries(self.bases, BaseEntry, BASES_KEY, _TAKEN)

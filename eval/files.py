@@ -27,7 +27,7 @@ from eval.crossfit import COLUMN
 from eval.evaluation import Evaluation
 from eval.page.evidence import Evidence
 from eval.page.page import render_page
-from eval.report import HELD_OUT, Report
+from eval.report import HELD_OUT, JUDGED, KIND, UNIT, Report
 from eval.retrieval.metrics import METRICS, Floats, best_rank
 from eval.retrieval.ranking import Results
 from eval.retrieval.trec import write_qrels, write_run
@@ -51,7 +51,13 @@ def write_evaluation(output: Path, evaluation: Evaluation) -> None:
     measured = [results for results in (evaluation.judged, evaluation.held_out) if results]
     columns = [evaluation.crossfitted if results is evaluation.shown else {} for results in measured]
     pairs = zip(measured, columns, strict=True)
-    write_per_query(output, (row for results, crossfitted in pairs for row in per_query(results, crossfitted)))
+    original_of = evaluation.corpus.original_of
+    rows = (
+        {**row, KIND: JUDGED if results is evaluation.judged else HELD_OUT}
+        for results, crossfitted in pairs
+        for row in per_query(results, crossfitted, original_of)
+    )
+    write_per_query(output, rows)
 
 
 def write_runs(folder: Path, results: Results) -> None:
@@ -62,16 +68,19 @@ def write_runs(folder: Path, results: Results) -> None:
     write_qrels(folder / "judgements.qrels", results.benchmark.qrels)
 
 
-def per_query(results: Results, crossfitted: Mapping[str, Floats]) -> Iterator[dict[str, object]]:
+def per_query(
+    results: Results, crossfitted: Mapping[str, Floats], original_of: Mapping[str, str]
+) -> Iterator[dict[str, object]]:
     """Gives one row per query and system.
 
     Args:
         results: of all systems on one set of queries.
         crossfitted: what these queries count for the systems whose figures are cross-fitted, by name.
+        original_of: document id -> id of the document that it is a copy of, `Corpus.original_of`.
 
     Yields:
-        collection, query_id, query, system, best_rank (0: not ranked), best_document, every metric, and what the query
-        counts where the system's figures are cross-fitted, else None.
+        collection, query_id, query, system, best_rank (0: not ranked), best_document, every metric, what the query
+        counts where the system's figures are cross-fitted, else None, and the unit that it is drawn with.
     """
     benchmark = results.benchmark
     for name, scores in results.scores.items():
@@ -80,7 +89,9 @@ def per_query(results: Results, crossfitted: Mapping[str, Floats]) -> Iterator[d
             ids = {"collection": benchmark.name, "query_id": query_id, "query": benchmark.queries[query_id]}
             values = {metric: float(scores.values[metric][row]) for metric in METRICS}
             counts = float(crossfitted[name][row]) if name in crossfitted else None
-            yield {**ids, "system": name, "best_rank": rank, "best_document": document, **values, COLUMN: counts}
+            unit = benchmark.unit_of(query_id, original_of)
+            best = {"best_rank": rank, "best_document": document}
+            yield {**ids, "system": name, **best, **values, COLUMN: counts, UNIT: unit}
 
 
 def write_per_query(output: Path, rows: Iterable[Mapping[str, object]]) -> None:
@@ -90,7 +101,8 @@ def write_per_query(output: Path, rows: Iterable[Mapping[str, object]]) -> None:
     """
     names = ["collection", "query_id", "query", "system"]
     fields = [(name, pa.string()) for name in names] + [("best_rank", pa.int32()), ("best_document", pa.string())]
-    schema = pa.schema(fields + [(name, pa.float64()) for name in (*METRICS, COLUMN)])
+    values = [(name, pa.float64()) for name in (*METRICS, COLUMN)]
+    schema = pa.schema([*fields, *values, (UNIT, pa.string()), (KIND, pa.string())])
     waiting = iter(rows)
     with (
         pq.ParquetWriter(output / "per_query.parquet", schema) as parquet,

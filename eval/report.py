@@ -32,7 +32,13 @@ from eval.similarity.figures import SimilarityFigures
 from eval.times import PhaseTimes
 
 HELD_OUT = "held_out"
-"""Name of the collection of synthetic queries about held-out documents."""
+"""Name of the collection of synthetic queries about held-out documents, and of the kind of these queries."""
+JUDGED = "judged"
+"""The other kind of queries: judged questions, whatever collection they are of, if only one named `held_out`."""
+KIND = "kind"
+"""The column of per_query.parquet with the kind of each query."""
+UNIT = "unit"
+"""The column of per_query.parquet with what each query is drawn with, for intervals; see `Benchmark.unit_of`."""
 
 
 @dataclass(frozen=True)

@@ -63,12 +63,6 @@ class WeightCurves:
         return WeightCurves(self.values[rows], self.agreement[rows], clusters, self.weights)
 
 
-def cluster_of(query_id: str, benchmark: Benchmark, corpus: Corpus) -> str:
-    """Returns the document that a query was written from, copies being one, or the query itself."""
-    source = benchmark.sources.get(query_id, query_id)
-    return corpus.original_of.get(source, source)
-
-
 def fold_of(cluster: str) -> int:
     """Returns the fold of a cluster of queries, which depends on its name alone."""
     return text_hash(f"fold {cluster}") % FOLDS
@@ -90,7 +84,7 @@ def measure_weights(
     order = sorted(range(len(ids)), key=ids.__getitem__)  # that of the scores
     is_blank = np.array([not text.strip() for text in texts], bool)[order]
     agreed = agreement(found[0].ranking[0], found[1].ranking[0])[order]
-    clusters = [cluster_of(name, benchmark, corpus) for name in sorted(ids)]
+    clusters = [benchmark.unit_of(name, corpus.original_of) for name in sorted(ids)]
     return WeightCurves(values, np.where(is_blank, np.nan, agreed), clusters, weights)
 
 

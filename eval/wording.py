@@ -59,7 +59,7 @@ def questions(report: Report) -> str:
     Synthetic queries are called whole where the choice goes by them and by the same ones with fewer words.
     """
     name, figures = shown_results(report)
-    if name == HELD_OUT:
+    if not report.retrieval:
         whole = "whole " if report.choice and report.choice.tuning and lacks_words(report.choice) else ""
         return f"{figures.queries:,} {whole}synthetic queries of held-out documents"
     return f"{figures.queries:,} judged questions of {name}"

@@ -143,6 +143,7 @@ class ModelConfig(LossSettings, NegativeSettings, WorkerSettings):
         self._check("batch_size", self.batch_size >= 2, "2 or more: with one row there are no negatives")
         self._check("learning_rate", 0 < self.learning_rate <= HIGHEST_RATE, "more than 0, and at most 1, such as 4e-5")
         self._check("base_share", self.base_share is None or 0 <= self.base_share < 1, "0 or more, and less than 1")
+        self._check("weight_decay", self.weight_decay >= 0, "0 or more")
         self._check("warmup_share", 0 <= self.warmup_share < 1, "0 or more, and less than 1")
         workers = max(self.num_workers, 1)
         self._check("batch_size", self.batch_size % workers == 0, f"a multiple of model.num_workers={workers}")

@@ -27,6 +27,7 @@ from engine.artifacts.judgements import (
 )
 from engine.errors import UserError
 from engine.storage.lines import read_lines, read_objects
+from engine.text.surrogates import check_whole, without_halves
 
 QUERY_NAMES = ("queries.jsonl", "queries.jsonl.gz")
 """The file of a collection that has its queries; an earlier name is preferred."""
@@ -140,10 +141,11 @@ def collection_files(folder: Path) -> list[Path]:
 
 
 def read_queries(folder: Path) -> dict[str, str]:
-    """Text by query id, in file order.
+    """Text by query id, in file order; a space stands for half of a surrogate pair, as in documents.
 
     Raises:
-        UserError: no queries.jsonl, or with file and line: malformed JSON, no id, no text, a duplicate id.
+        UserError: no queries.jsonl, or with file and line: malformed JSON, no id or half a character in it, no text, a
+            duplicate id.
     """
     file = queries_file(folder)
     if file is None:
@@ -156,6 +158,8 @@ def read_queries(folder: Path) -> dict[str, str]:
         if not isinstance(value, str | int | float) or not str(value).strip():
             raise UserError("the query has no _id", where=where, remedy='write {"_id": "1", "text": "..."}')
         name = plain_id(value)
+        check_whole(name, f"the _id {name!r}", where)
+        text = without_halves(text) if isinstance(text, str) else text
         if not isinstance(text, str) or not text.strip():
             raise UserError(f"query {name!r} has no text", where=where, remedy="give it a text or remove the line")
         if name in queries:

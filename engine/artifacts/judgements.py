@@ -17,6 +17,7 @@ from pathlib import Path
 
 from engine.errors import UserError, suggest
 from engine.storage.lines import JsonObject, read_lines, read_objects
+from engine.text.surrogates import check_whole
 
 QRELS = "qrels"
 """The name of the folder, or of a single file up to its ending."""
@@ -160,6 +161,7 @@ def _value(item: JsonObject, keys: tuple[str, ...], where: str) -> str | int | f
     if not isinstance(value, str | int | float) or not str(value).strip():
         remedy = 'write {"query-id": "1", "corpus-id": "d1", "score": 1}'
         raise UserError(f"the judgement has no {keys[0]}", where=where, remedy=remedy)
+    check_whole(str(value), f"the {keys[0]} {value!r}", where)
     return value.strip() if isinstance(value, str) else value
 
 

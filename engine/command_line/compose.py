@@ -22,6 +22,7 @@ from omegaconf import DictConfig, Node, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from engine.command_line.config_files import chosen_files, explain_yaml, find_mistake, find_user_conf, find_user_files
+from engine.command_line.finite import check_finite
 from engine.command_line.groups import CONF, choices, groups
 from engine.command_line.overrides import find_syntax_error, quoted, takes_text
 from engine.command_line.schema import is_inside_mapping, keys_of, keys_of_elements, run_schema
@@ -76,12 +77,14 @@ def typed(config: DictConfig) -> tuple[RunConfig, str]:
     """Turns a composed config into dataclasses, and into YAML in which secrets are masked.
 
     Raises:
-        UserError: a key is not part of the schema (`+key=...` gets past Hydra), or a value is missing.
+        UserError: a key is not part of the schema (`+key=...` gets past Hydra), a value is missing, or a number is not
+            finite.
     """
     valid = set(keys_of(run_schema()))
     for key in keys_of(config):
         if key not in valid and not is_inside_mapping(key):
             raise UserError(f"there is no key {key!r}", where=key, remedy=_closest(key))
+    check_finite(config)
     try:
         run_config = OmegaConf.to_object(config)
     except OmegaConfBaseException as error:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from engine.errors import UserError
+from engine.errors import UserError, check_setting
 from engine.text.spans import fold
 from engine.text.words import is_unspaced, words
 
@@ -51,6 +51,9 @@ class Thresholds:
             if getattr(self, low) > getattr(self, high):
                 what = f"{getattr(self, low)} is more than {high}={getattr(self, high)}, so nothing can be kept"
                 raise UserError(what, where=f"examples.filters.{low}", remedy=f"set it to at most {high}")
+        for name in ("max_repeated_share", "max_copied_share"):
+            value = getattr(self, name)
+            check_setting(value >= 0, f"examples.filters.{name}", value, "a share from 0 to 1")
 
 
 class PromptWords(NamedTuple):

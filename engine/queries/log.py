@@ -17,6 +17,7 @@ from engine.storage.listing import CSV_ENDINGS, JSONL_ENDINGS, PARQUET_ENDINGS
 from engine.storage.parquet_records import open_parquet, parquet_batches
 from engine.text.hashes import text_hash
 from engine.text.queries import clean_query
+from engine.text.surrogates import without_halves
 from engine.text.words import words
 
 KEY = "queries.path"
@@ -165,13 +166,13 @@ def _from_table(file: Path) -> Iterator[str]:
 
 
 def _text(value: object, where: str) -> Iterator[str]:
-    """Gives the query that a field holds; nothing where it is null.
+    """Gives the query that a field holds, with a space for half of a surrogate pair; nothing where it is null.
 
     Raises:
         UserError: it is no text.
     """
     if isinstance(value, str):
-        yield value
+        yield without_halves(value)
     elif value is not None:
         raise UserError(f"the query is no text but {value!r}", where=where, remedy='write {"query": "..."}')
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from engine.errors import UserError
 from engine.task.config import AttributeConfig
+from engine.text.surrogates import check_whole
 
 
 def target_shares(attribute: AttributeConfig) -> dict[str, float]:
@@ -70,8 +71,5 @@ def text_of(value: object, where: str) -> str:
             where=where,
             remedy="write it without '|'",
         )
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise UserError(f"{text!r} holds half a surrogate pair", where=where, remedy="write whole characters") from None
+    check_whole(text, repr(text), where)
     return text

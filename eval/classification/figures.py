@@ -3,7 +3,8 @@
 In: which labels texts have, and which each system gives them. Out: accuracy, macro- and micro-F1, the same by label, a
 confusion matrix, all as scikit-learn defines them. Intervals come from the bootstrap of `eval.significance`, by
 document; F1 is no mean over texts, so that hits and misses of whole documents are drawn and F1 is computed of each
-draw. Macro-F1 is the mean over the labels that occur, in the truth or among what was given, as in scikit-learn.
+draw. Macro-F1 is the mean over the labels that occur, in the truth or among what was given, and where a text may have
+several labels over all of them, of which one that does not occur counts 0: both as scikit-learn has it.
 """
 
 from __future__ import annotations
@@ -100,7 +101,9 @@ class Levels:
         return {name: _difference(self.metrics[name], other.metrics[name]) for name in METRICS}
 
 
-def levels_of(truth: Flags, given: Flags, clusters: Sequence[str], bootstrap: Bootstrap) -> Levels:
+def levels_of(
+    truth: Flags, given: Flags, clusters: Sequence[str], bootstrap: Bootstrap, *, several: bool = False
+) -> Levels:
     """Computes the metrics of one system and their resamples, which are the same draws for every system.
 
     Args:
@@ -108,22 +111,24 @@ def levels_of(truth: Flags, given: Flags, clusters: Sequence[str], bootstrap: Bo
         given: which the system gives, same shape.
         clusters: the document of each text.
         bootstrap: how resamples are drawn.
+        several: whether a text may have several labels.
     """
     sizes, sums = cluster_totals(list(_counts(truth, given).T), clusters)
-    draws = metrics_of(resampled_means(sizes, sums, bootstrap.resamples, bootstrap.seed))
-    levels = metrics_of((sums.sum(axis=0) / sizes.sum())[:, None])
+    draws = metrics_of(resampled_means(sizes, sums, bootstrap.resamples, bootstrap.seed), several=several)
+    levels = metrics_of((sums.sum(axis=0) / sizes.sum())[:, None], several=several)
     count = len(clusters)
     return Levels(
         {name: Resampled(float(levels[name][0]), draws[name], count, len(sizes), (0.0, 1.0)) for name in METRICS}
     )
 
 
-def metrics_of(counts: Floats) -> dict[str, Floats]:
+def metrics_of(counts: Floats, *, several: bool) -> dict[str, Floats]:
     """Computes all metrics of counts, or of the means of counts.
 
     Args:
         counts: for each label the hits, then for each the false ones, then the misses; last the texts with all labels
             right. Shape (3 labels + 1, resamples).
+        several: whether a text may have several labels.
 
     Returns:
         The values of each metric, (resamples,).
@@ -133,9 +138,10 @@ def metrics_of(counts: Floats) -> dict[str, Floats]:
     occurs = sums > 0
     by_label = np.where(occurs, 2 * hits / np.where(occurs, sums, 1.0), 0.0)
     total = sums.sum(axis=0)
+    counted = len(sums) if several else np.maximum(occurs.sum(axis=0), 1)
     return {
         ACCURACY: counts[-1],
-        MACRO: by_label.sum(axis=0) / np.maximum(occurs.sum(axis=0), 1),
+        MACRO: by_label.sum(axis=0) / counted,
         MICRO: 2 * hits.sum(axis=0) / np.where(total > 0, total, 1.0),
     }
 

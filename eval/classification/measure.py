@@ -120,7 +120,10 @@ def measure_labels(
         MAJORITY: most_common(trained, names, len(labelled.texts)),
     }
     flags = {TUNED: tuned.flags, **baselines}
-    levels = {name: levels_of(truth, given, texts.documents, bootstrap) for name, given in flags.items()}
+    levels = {
+        name: levels_of(truth, given, texts.documents, bootstrap, several=model.several)
+        for name, given in flags.items()
+    }
     return ClassificationFigures(
         texts=len(labelled.texts),
         of=texts.of,

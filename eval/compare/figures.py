@@ -3,8 +3,8 @@
 In: finished runs. Out: a Comparison, which `--json` prints and the page and the terminal show. Quality is compared on
 the queries that all runs measured, by nDCG@10: every run with the first one, each with the system that its report says
 to search with, and system by system. Where a report's figure is cross-fitted, so is this one. Intervals are drawn by
-document where queries were written from documents; p is that of the randomisation test, corrected by Holm over all
-comparisons on one set of queries.
+document where queries were written from documents, copies being one as in the reports; p is that of the randomisation
+test, corrected by Holm over all comparisons on one set of queries.
 """
 
 from __future__ import annotations

@@ -23,18 +23,16 @@ from engine.storage.run_folders import config_file, read_earlier, require
 from engine.storage.typed import flatten
 from eval.advice import is_crossfitted, weight_of_words
 from eval.crossfit import COLUMN
-from eval.report import HELD_OUT, Report, read_report
+from eval.report import HELD_OUT, JUDGED, KIND, UNIT, Report, read_report
 from eval.retrieval.metrics import HEADLINE, METRICS
 from eval.retrieval.trec import read_qrels
 from eval.systems import reranked_name
 
-JUDGED = "judged"
-"""The name of the set of judged questions, whatever collection they are of."""
 SETS = (JUDGED, HELD_OUT)
 """The sets of queries that a report may have figures of."""
 _LEFT_OUT = ("name", "run_dir", "runs_dir", "until", "preview", "sample", "samples.output")
 """Settings that say nothing of a result: names, places, and where to stop."""
-_COLUMNS = ("collection", "query_id", "query", "system", "best_rank", "best_document", *METRICS, COLUMN)
+_COLUMNS = ("collection", "query_id", "query", "system", "best_rank", "best_document", *METRICS, COLUMN, UNIT, KIND)
 
 
 @dataclass(frozen=True, order=True)
@@ -73,7 +71,8 @@ class QuerySet:
     Attributes:
         name: the name of their collection.
         reached: what each query reached, by system and query.
-        sources: the document that a synthetic query was written from, by query; empty for those of people.
+        sources: the document that a synthetic query was written from, copies being one where the report says it, by
+            query; empty for those of people.
     """
 
     name: str
@@ -166,11 +165,12 @@ def _read_settings(folder: Path) -> dict[str, str]:
 
 def _read_sets(report_dir: Path) -> dict[str, QuerySet]:
     file = report_dir / "per_query.parquet"
-    known = pq.read_schema(file).names  # older reports lack the last column
+    known = pq.read_schema(file).names  # older reports lack the last columns
     rows = pq.read_table(file, columns=[name for name in _COLUMNS if name in known]).to_pylist()
     sets: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        sets.setdefault(HELD_OUT if row["collection"] == HELD_OUT else JUDGED, []).append(row)
+        by_name = HELD_OUT if row["collection"] == HELD_OUT else JUDGED  # which older reports go by
+        sets.setdefault(row.get(KIND) or by_name, []).append(row)
     folders = {JUDGED: "runs", HELD_OUT: HELD_OUT if JUDGED in sets else "runs"}
     return {
         kind: _query_set(sets[kind], read_qrels(report_dir / folders[kind] / "judgements.qrels"), kind)
@@ -195,5 +195,6 @@ def _query_set(rows: Sequence[dict[str, Any]], qrels: Mapping[str, Mapping[str, 
         reached.setdefault(row["system"], {})[query] = found
     sources = {}
     if kind == HELD_OUT:
-        sources = {query: next(iter(qrels[query_id])) for query_id, query in known.items()}
+        units = {row["query_id"]: row.get(UNIT) for row in rows}
+        sources = {query: units[query_id] or next(iter(qrels[query_id])) for query_id, query in known.items()}
     return QuerySet(rows[0]["collection"], reached, sources)

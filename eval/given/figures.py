@@ -21,7 +21,10 @@ from eval.similarity.figures import SimilarityFigures
 
 @dataclass(frozen=True)
 class GivenReport:
-    """Everything in report.json of such a run; parts are by the name of a set: a collection, `held_out`, a file."""
+    """Everything in report.json of such a run; parts are by the name of a set: a collection, `held_out`, a file.
+
+    Judged questions of a collection that is named `held_out` are under `judged`.
+    """
 
     created: str
     """The time of the report, in ISO 8601, UTC."""

@@ -31,7 +31,7 @@ from eval.given.rows import HELD_OUT_SPLIT
 from eval.given.searched import SearchedFor, SearchFigures, measure_search
 from eval.given.systems import CLASSIFIER, CROSS_ENCODER, TunedModel, systems_of_documents, systems_of_passages
 from eval.given.trained import TrainedTexts, split_of_file
-from eval.report import HELD_OUT
+from eval.report import HELD_OUT, JUDGED
 from eval.retrieval.benchmark import Benchmark
 from eval.retrieval.corpus import read_corpus
 from eval.significance import Bootstrap
@@ -196,8 +196,10 @@ class Measurement:
             self.place.console.step("report", f"searching for {len(benchmark.queries):,} queries of {benchmark.name}")
             units = _units(benchmark, corpus.original_of)
             repetitions = config.latency_repetitions if benchmark is sets[0] else 0
-            searched = SearchedFor(benchmark, corpus, units, self.bootstrap, repetitions)
-            measured[benchmark.name] = measure_search(searched, systems)
+            kind = JUDGED if benchmark is judged else HELD_OUT
+            searched = SearchedFor(benchmark, corpus, units, self.bootstrap, repetitions, kind=kind)
+            key = JUDGED if kind == JUDGED and benchmark.name == HELD_OUT else benchmark.name  # no part is lost
+            measured[key] = measure_search(searched, systems)
         return measured
 
     def _most_queries(self) -> int:

@@ -29,7 +29,7 @@ class HeldOutPairs:
     """What is searched, and for what.
 
     Attributes:
-        benchmark: the queries; `left_out` says how many were not drawn.
+        benchmark: the queries; `left_out` says how many others there are, of which no row was drawn.
         corpus: the passages, each a document of its own.
         documents: query id -> document that the query is about.
         all_passages: the number of passages that there were.
@@ -49,7 +49,7 @@ def read_pairs(folder: ExamplesFolder, limit: int, split: str = HELD_OUT_SPLIT) 
         limit: most pairs to take queries from; 0 takes all.
         split: the side, one of the splits of an examples folder.
     """
-    table, total = draw_examples(folder, [QUERY, PASSAGE], split, limit)
+    table, _ = draw_examples(folder, [QUERY, PASSAGE], split, limit)
     query_ids: dict[str, str] = {}
     texts: dict[str, str] = {}
     documents: dict[str, str] = {}
@@ -61,17 +61,20 @@ def read_pairs(folder: ExamplesFolder, limit: int, split: str = HELD_OUT_SPLIT) 
         documents.setdefault(query_id, row["document_id"])
         qrels.setdefault(query_id, {})[passage] = 1
     every = set(texts)
+    not_drawn: set[int] = set()
     for query, text in _passages(folder, split):
-        name = passage_id(text)
+        name, same = passage_id(text), " ".join(query.split())
         every.add(name)
-        drawn = query_ids.get(" ".join(query.split()))
+        drawn = query_ids.get(same)
+        if same and not drawn:
+            not_drawn.add(text_hash(same))
         if drawn:  # a row that was not drawn may hold another answer of a query that was
             qrels[drawn][name] = 1
         if drawn or len(texts) < MOST_PASSAGES:
             texts[name] = text
     name = HELD_OUT if split == HELD_OUT_SPLIT else split
     benchmark = make_benchmark(name, {query_id: text for text, query_id in query_ids.items()}, qrels)
-    left_out = {"max_held_out": total - len(table)} if total > len(table) else {}
+    left_out = {"max_held_out": len(not_drawn)} if not_drawn else {}
     names = list(texts)
     corpus = Corpus(names, names, [""] * len(names), list(texts.values()))
     return HeldOutPairs(replace(benchmark, left_out=left_out), corpus, documents, len(every))

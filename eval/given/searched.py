@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from engine.search.reranked import RerankedSystem
 from engine.search.systems import System
 from eval.fusions import half_words
+from eval.report import HELD_OUT
 from eval.reranking.depths import depth_curve, with_latencies
 from eval.reranking.figures import RerankCurve
 from eval.retrieval.benchmark import Benchmark
@@ -64,6 +65,8 @@ class SearchFigures:
     """By name, as in report.json of a run with documents."""
     reranking: Mapping[str, RerankCurve] = field(default_factory=dict)
     """Quality and time by the number of passages that each reranker is given, by its name; empty without one."""
+    kind: str = ""
+    """`judged` or `held_out`; empty in reports from before it was written, which go by the name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +80,7 @@ class SearchedFor:
         bootstrap: how resamples are drawn.
         repetitions: the number of queries that are timed with each depth of a reranker; 0 times none.
         all_passages: the number of passages that there were; 0: all are searched.
+        kind: `judged` or `held_out`.
     """
 
     benchmark: Benchmark
@@ -85,6 +89,7 @@ class SearchedFor:
     bootstrap: Bootstrap
     repetitions: int
     all_passages: int = 0
+    kind: str = HELD_OUT
 
 
 def measure_search(searched: SearchedFor, systems: Sequence[System]) -> SearchFigures:
@@ -116,6 +121,7 @@ def measure_search(searched: SearchedFor, systems: Sequence[System]) -> SearchFi
         reranking={
             name: with_latencies(curve, deepest[name], texts, repetitions, {}) for name, curve in curves.items()
         },
+        kind=searched.kind,
     )
 
 

@@ -97,10 +97,11 @@ def count(figures: SearchFigures | ClassificationFigures, name: str) -> str:
     else:
         number, kind = figures.texts, "labelled texts"
     of = f" of {figures.of:,}" if figures.of > number else ""
-    if name == HELD_OUT:
+    told = figures.kind if isinstance(figures, SearchFigures) else ""
+    if (told or name) == HELD_OUT:
         return f"{number:,}{of} held-out {kind}"
     if isinstance(figures, SearchFigures):
-        return f"{number:,}{of} judged {kind} of {name}"
+        return f"{number:,}{of} judged {kind} of {figures.name if told else name}"
     left_out = f" ({figures.trained_on:,} more were trained on or calibrated by)" if figures.trained_on else ""
     return f"{number:,}{of} {kind} of the file{left_out}"
 

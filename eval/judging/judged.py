@@ -2,6 +2,7 @@
 
     FOLDER/queries.jsonl      the queries with a marked result
     FOLDER/qrels/test.tsv     query-id, corpus-id, score: the documents with a marked passage
+    FOLDER/qrels/test.jsonl   the same in its place, an object per line, where an id holds a tab or a line break
 
 In: a pool and one grade per marked result. Out: that folder, and how much of the pool it rests on. A document has the
 largest grade of its marked passages. What is not marked has no line: it is unjudged, not irrelevant.
@@ -10,15 +11,19 @@ largest grade of its marked passages. What is not marked has no line: it is unju
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.artifacts.judgements import DEFAULT_SPLIT, HEADER, QRELS
+from engine.artifacts.judgements import DEFAULT_SPLIT, ENDINGS, HEADER, OBJECT_ENDINGS, QRELS
 from engine.storage.files import write_text
 from eval.judging.pool import Pool
 from eval.judging.sheet import GRADES, Marks
+
+_PARTING = re.compile(r"[\t\r\n]")
+"""What parts the columns and the lines of a table of judgements."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,13 @@ def write_judged(folder: Path, pool: Pool, marks: Marks) -> None:
     qrels.mkdir(parents=True, exist_ok=True)
     queries = [json.dumps({"_id": name, "text": pool.queries[name]}, ensure_ascii=False) for name in judged]
     write_text(folder / "queries.jsonl", "".join(f"{line}\n" for line in queries))
-    lines = ["\t".join(HEADER)]
-    lines += [f"{name}\t{document}\t{grade}" for name, grades in judged.items() for document, grade in grades.items()]
-    write_text(qrels / f"{DEFAULT_SPLIT}.tsv", "".join(f"{line}\n" for line in lines))
+    rows = [(name, document, grade) for name, grades in judged.items() for document, grade in grades.items()]
+    table, objects = (qrels / f"{DEFAULT_SPLIT}{ending}" for ending in (ENDINGS[0], OBJECT_ENDINGS[0]))
+    if any(_PARTING.search(name + document) for name, document, _ in rows):
+        lines = [json.dumps(dict(zip(HEADER, row, strict=True)), ensure_ascii=False) for row in rows]
+        file, other = objects, table
+    else:
+        lines = ["\t".join(HEADER), *("\t".join(map(str, row)) for row in rows)]
+        file, other = table, objects
+    write_text(file, "".join(f"{line}\n" for line in lines))
+    other.unlink(missing_ok=True)  # that of an earlier reading, which would be read in place of this one

@@ -27,7 +27,7 @@ from eval.retrieval.corpus import with_words
 from eval.retrieval.metrics import HEADLINE, Floats
 from eval.retrieval.ranking import measure
 from eval.systems import reranked_systems
-from eval.weights import cluster_of, fold_of
+from eval.weights import fold_of
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place
@@ -87,7 +87,7 @@ class _ChosenWithoutEach:
     name = CHOSEN
 
     def __init__(self, chosen: Chosen, systems: CorpusSystems, benchmark: Benchmark) -> None:
-        folds = [fold_of(cluster_of(query_id, benchmark, systems.corpus)) for query_id in benchmark.queries]
+        folds = [fold_of(benchmark.unit_of(query_id, systems.corpus.original_of)) for query_id in benchmark.queries]
         selections = [chosen.folds[fold] for fold in folds]
         self._rows: dict[tuple[str, float], list[int]] = {}
         for row, selection in enumerate(selections):

@@ -47,6 +47,17 @@ class Benchmark:
         """Says how many of the judged queries were not taken, and why; "" where all were."""
         return left_out_in_words(self.name, len(self.queries), self.left_out)
 
+    def unit_of(self, query_id: str, original_of: Mapping[str, str]) -> str:
+        """Returns what a query is drawn with: the document that it was written from, copies being one, or itself.
+
+        Args:
+            query_id: a query.
+            original_of: document id -> id of the document that it is a copy of, `Corpus.original_of`. The id of a query
+                of people, which has no source, may be that of a document, and is no copy of one for that.
+        """
+        source = self.sources.get(query_id)
+        return query_id if source is None else original_of.get(source, source)
+
     def missing_documents(self, document_ids: Collection[str]) -> int:
         """Counts the relevant documents that the run does not have, so that no system can find them."""
         return len(self.relevant_documents().difference(document_ids))

@@ -93,9 +93,7 @@ def resample(results: Results, bootstrap: Bootstrap, original_of: Mapping[str, s
 
 def units_of(results: Results, original_of: Mapping[str, str]) -> list[str]:
     """Returns what each query is drawn with: its document, copies being one, or itself; in the order of the scores."""
-    sources = results.benchmark.sources
-    units = [sources.get(query_id, query_id) for query_id in results.scores["base"].query_ids]
-    return [original_of.get(unit, unit) for unit in units] if sources else units
+    return [results.benchmark.unit_of(query_id, original_of) for query_id in results.scores["base"].query_ids]
 
 
 def _log_ranks(scores: Scores) -> Floats:

@@ -70,6 +70,4 @@ def clusters_of(benchmark: Benchmark, original_of: Mapping[str, str]) -> list[st
         benchmark: the queries.
         original_of: document id -> id of the document that it is a copy of, `Corpus.original_of`.
     """
-    sources = benchmark.sources
-    units = [sources.get(query_id, query_id) for query_id in sorted(benchmark.queries)]
-    return [original_of.get(unit, unit) for unit in units] if sources else units
+    return [benchmark.unit_of(query_id, original_of) for query_id in sorted(benchmark.queries)]

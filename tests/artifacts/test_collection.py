@@ -59,6 +59,8 @@ def test_knows_what_a_folder_has(tmp_path: Path) -> None:
         ('{"_id": "q1", "text": "a"}\n{"_id": "q1", "text": "b"}\n', 2, "duplicate query id 'q1'"),
         ('{"text": "a"}\n', 1, "no _id"),
         ('{"_id": "q1", "text": " "}\n', 1, "query 'q1' has no text"),
+        ('{"_id": "q1", "text": "\\ud83d"}\n', 1, "query 'q1' has no text"),
+        ('{"_id": "q1", "text": "a"}\n{"_id": "q\\ud83d", "text": "b"}\n', 2, r"_id 'q\\ud83d' holds half a surrogate"),
     ],
 )
 def test_a_bad_query_is_named(tmp_path: Path, queries: str, line: int, what: str) -> None:
@@ -66,6 +68,12 @@ def test_a_bad_query_is_named(tmp_path: Path, queries: str, line: int, what: str
         read_queries(write(tmp_path, queries=queries))
     assert caught.value.where == f"{tmp_path / 'queries.jsonl'}:{line}"
     assert caught.value.remedy
+
+
+def test_half_of_a_character_in_a_query_is_a_space_as_in_documents(tmp_path: Path) -> None:
+    """A text that was cut by UTF-16 units ends so, and neither a tokenizer nor a file of the report takes it."""
+    queries = '{"_id": "q1", "text": "wings \\ud83d"}\n{"_id": "q2", "text": "a\\udc00b \\ud83d\\ude00"}\n'
+    assert read_queries(write(tmp_path, queries=queries)) == {"q1": "wings", "q2": "a b \N{GRINNING FACE}"}
 
 
 def test_an_unknown_query_is_named_with_its_line(tmp_path: Path) -> None:

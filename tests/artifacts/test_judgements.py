@@ -66,6 +66,8 @@ def test_objects_with_other_names(tmp_path: Path, row: dict[str, object]) -> Non
         ('{"query-id": " ", "corpus-id": "d1", "score": 1}', "no query-id"),
         ('{"query-id": "q1", "corpus-id": "d1", "score": 0.5}', "score '0.5' is not an integer"),
         ('{"query-id": "q1", "corpus-id": ["d1"], "score": 1}', "no corpus-id"),
+        ('{"query-id": "q1\\ud800", "corpus-id": "d1", "score": 1}', r"query-id 'q1\\ud800' holds half a surrogate"),
+        ('{"query-id": "q1", "corpus-id": "d\\udfff", "score": 1}', r"corpus-id 'd\\udfff' holds half a surrogate"),
         ('{"query-id": "q1"', "malformed JSON"),
         ('{"query-id": "q2", "corpus-id": "d1", "score": 7}', "two grades, 1 and 7"),
     ],

@@ -25,6 +25,7 @@ MEANING = FoundSystem(
     "base",
     (np.array([[3, 2], [0, 3], [1, 0]]), np.array([[0.9, 0.8], [0.7, 0.2], [0.5, 0.4]], np.float32)),
 )
+FIRST_TWO = FoundSystem("base", (MEANING.ranking[0][:2], MEANING.ranking[1][:2]))
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.4, 1.0])
@@ -52,6 +53,12 @@ def test_clusters_are_documents_copies_counted_once() -> None:
     assert curves.clusters == ["a", "c", "b"], "e is a copy of b"
     assert curves.agreement[:2].tolist() == [0.01, 0.01]
     assert np.isnan(curves.agreement[2])
+
+
+def test_a_judged_query_is_itself_though_its_id_is_that_of_a_copy() -> None:
+    numbered = Benchmark("judged", {"b": "hen", "e": "red hen"}, {"b": {"c": 1}, "e": {"b": 1}})
+    assert CORPUS.original_of["e"] == "b", "or the test says nothing"
+    assert measure_weights(numbered, WORDS, FIRST_TWO, CORPUS).clusters == ["b", "e"]
 
 
 def test_agreement_is_the_share_of_the_pool_that_both_found() -> None:

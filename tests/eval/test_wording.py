@@ -20,6 +20,7 @@ from eval.wording import (
     gigabytes,
     headline,
     money,
+    questions,
     share,
     shown_results,
     signed,
@@ -48,6 +49,13 @@ def report_with(report: Report, low: float, high: float, *, queries: int = 140, 
 def test_every_system_and_metric_has_a_name_in_the_order_of_the_tables() -> None:
     assert tuple(SYSTEM_NAMES) == SYSTEMS
     assert tuple(METRIC_NAMES) == METRICS
+
+
+def test_judged_questions_are_told_by_their_kind_and_not_by_the_name_of_their_folder(small: Report) -> None:
+    report = report_with(small, 0.01, 0.03)
+    odd = replace(report, retrieval={"held_out": report.retrieval["cacm"]})
+    assert questions(odd) == "140 judged questions of held_out"
+    assert "synthetic queries of held-out documents" in questions(report_with(small, 0.01, 0.03, judged=False))
 
 
 @pytest.mark.parametrize(

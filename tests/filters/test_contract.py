@@ -38,3 +38,10 @@ def test_bounds_that_let_nothing_through_are_refused(kind: str) -> None:
     with pytest.raises(UserError, match=rf"examples.filters.min_{kind}: 9 is more than max_{kind}=8"):
         Thresholds(**{f"min_{kind}": 9, f"max_{kind}": 8})
     Thresholds(**{f"min_{kind}": 8, f"max_{kind}": 8})
+
+
+@pytest.mark.parametrize("name", ["max_repeated_share", "max_copied_share"])
+def test_a_share_below_none_is_refused(name: str) -> None:
+    with pytest.raises(UserError, match=rf"examples.filters.{name}=-0.1: -0.1 is out of range; set it to a share"):
+        Thresholds(**{name: -0.1})
+    Thresholds(**{name: 0.0})

@@ -67,6 +67,12 @@ def test_the_draw_depends_on_words_and_seed_alone(tmp_path: Path) -> None:
     assert set(drawn.values()) != set(draw_from_log(tmp_path / "log.txt", 20, seed=1).values())
 
 
+def test_half_of_a_character_is_a_space_as_in_documents(tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").write_text('{"query": "lost key \\ud83d"}\n{"query": "a\\udc00b"}\n{"query": "\\ud83d"}\n')
+    drawn = draw_from_log(tmp_path / "log.jsonl", 10, seed=0)
+    assert set(drawn.values()) == {"lost key", "a b"}
+
+
 @pytest.mark.parametrize(
     ("lines", "told"),
     [

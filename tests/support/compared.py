@@ -23,6 +23,7 @@ from eval.evaluation import Evaluation, with_recommendation
 from eval.figures import assemble, with_effort
 from eval.files import write_evaluation
 from eval.recommendation import CorpusSystems
+from eval.report import HELD_OUT
 from eval.retrieval.metrics import HEADLINE, evaluate
 from eval.retrieval.ranking import Results
 from eval.weights import FOLDS
@@ -92,6 +93,24 @@ def choosing_by_folds(evaluation: Evaluation) -> Evaluation:
     )
     folds = [Selection(model, weight, weight) for model, weight in (("tuned", 0.0), ("base", 1.0)) * (FOLDS // 2)]
     return with_recommendation(small_config(), evaluation, named, replace(CHOSEN, folds=folds), CHOICE.synthetic)
+
+
+def named_held_out(evaluation: Evaluation) -> Evaluation:
+    """The same run, whose judged questions are of a folder that is named as the synthetic queries are."""
+    assert evaluation.judged
+    benchmark = replace(evaluation.judged.benchmark, name=HELD_OUT)
+    return replace(evaluation, judged=replace(evaluation.judged, benchmark=benchmark))
+
+
+def with_copies(evaluation: Evaluation) -> Evaluation:
+    """The same run, in which the last document that queries were written from is a copy of another one."""
+    corpus = evaluation.corpus
+    row = {name: number for number, name in enumerate(corpus.passage_ids)}
+    titles, texts = list(corpus.titles), list(corpus.texts)
+    for suffix in ("", "#2"):
+        first, copy = row[f"tea{suffix}"], row[f"wool{suffix}"]
+        titles[copy], texts[copy] = titles[first], texts[first]
+    return replace(evaluation, corpus=replace(corpus, titles=titles, texts=texts))
 
 
 def asking_otherwise(evaluation: Evaluation) -> Evaluation:

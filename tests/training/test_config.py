@@ -29,6 +29,7 @@ from training.validation.config import ValidationConfig
         ({"epochs": 0}, "model.epochs=0"),
         ({"scale": 0.0}, "model.scale=0.0"),
         ({"scale": -1.0}, "model.scale=-1.0"),
+        ({"weight_decay": -0.1}, "model.weight_decay=-0.1"),
         ({"warmup_share": 1.0}, "model.warmup_share=1.0"),
         ({"max_failures": -1}, "model.max_failures=-1"),
         ({"batch_size": 8, "num_workers": 3}, "model.batch_size=8"),

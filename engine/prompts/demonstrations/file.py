@@ -17,6 +17,7 @@ from engine.storage.lines import JsonObject, UnreadableError, read_objects
 from engine.storage.listing import CSV_ENDINGS, JSONL_ENDINGS, PARQUET_ENDINGS
 from engine.storage.parquet_records import parquet_rows
 from engine.task.render import Demonstration
+from engine.text.surrogates import check_whole
 
 _FIELDS = ("document", "query", "title")
 """The fields of a row that are no condition values."""
@@ -92,14 +93,5 @@ def _checked(row: Mapping[str, object], where: str, needed: Sequence[str], remed
     for name, value in row.items():
         if isinstance(value, list | dict):
             raise UserError(f"{name!r} holds a JSON {type(value).__name__}, not text", where=where, remedy=remedy)
-        if not _is_encodable(str(value)):
-            raise UserError(f"{name!r} holds half a surrogate pair", where=where, remedy="write whole characters")
+        check_whole(f"{name}{value}", repr(name), where)
     return {name: str(value) for name, value in row.items() if value is not None}
-
-
-def _is_encodable(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -9,10 +9,17 @@ import pytest
 
 from engine.errors import UserError
 from eval.compare.figures import ADVISED, compare_runs, shared_queries, values_of
-from eval.compare.runs import JUDGED, ComparedRun, read_run
-from eval.report import HELD_OUT
+from eval.compare.runs import ComparedRun, read_run
+from eval.report import HELD_OUT, JUDGED
 from eval.significance import Bootstrap
-from tests.support.compared import asking_otherwise, choosing, choosing_by_folds, without_words, write_finished_run
+from tests.support.compared import (
+    asking_otherwise,
+    choosing,
+    choosing_by_folds,
+    with_copies,
+    without_words,
+    write_finished_run,
+)
 
 BOOTSTRAP = Bootstrap(500)
 
@@ -55,6 +62,14 @@ def test_differences_are_those_of_the_queries(first: ComparedRun, tmp_path: Path
     assert held_out.cluster == "document"
     assert held_out.clusters < held_out.queries
     assert {row.system for row in held_out.rows} == {"bm25", "base", "tuned"}, "with words is measured on shown queries"
+
+
+def test_intervals_are_drawn_by_documents_of_which_copies_are_one(first: ComparedRun, tmp_path: Path) -> None:
+    copied, other = (
+        read_run(str(write_finished_run(tmp_path / name, "seed: 1\n", with_copies)), name) for name in ("copied", "b")
+    )
+    clusters = [compare_runs([run, other], BOOTSTRAP).shared[1].clusters for run in (first, copied)]
+    assert clusters == [5, 4]
 
 
 def test_what_a_report_shows_cross_fitted_is_compared_cross_fitted(first: ComparedRun, tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ from rich.console import Console as RichConsole
 
 from eval.compare.figures import ADVISED, Comparison, compare_runs, shared_queries
 from eval.compare.page import flattered, headlines, notes, render_comparison, shown_run
-from eval.compare.runs import JUDGED, read_run
+from eval.compare.runs import read_run
 from eval.compare.table import comparison_tables
 from eval.compare.wins import find_wins
+from eval.report import JUDGED
 from eval.significance import Bootstrap
 from eval.wording import MADE_UP
 from tests.support.compared import choosing, choosing_by_folds, without_words, write_finished_run

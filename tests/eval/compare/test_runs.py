@@ -10,11 +10,11 @@ import pytest
 
 from engine.errors import UserError
 from engine.storage.run_folders import EARLIER
-from eval.compare.runs import JUDGED, Query, names_of, read_run
+from eval.compare.runs import Query, names_of, read_run
 from eval.crossfit import COLUMN
-from eval.report import HELD_OUT, RerankerGain
+from eval.report import HELD_OUT, JUDGED, UNIT, RerankerGain
 from eval.significance import DifferenceFigures
-from tests.support.compared import choosing_by_folds, write_finished_run
+from tests.support.compared import choosing_by_folds, named_held_out, with_copies, write_finished_run
 from tests.support.small_run import small_benchmark
 
 
@@ -80,6 +80,26 @@ def test_a_report_from_before_queries_had_cross_fitted_values_is_read_and_told(t
     plain = replace(known, folds=0, systems={name: replace(each, seen=None) for name, each in known.systems.items()})
     older = replace(read, report=replace(read.report, recommendation=plain))
     assert not older.is_flattered, "before figures were cross-fitted, those of queries were no others"
+
+
+def test_queries_of_copies_are_drawn_together_as_in_the_report(tmp_path: Path) -> None:
+    run = write_finished_run(tmp_path, change=with_copies)
+    documents = {"kites", "knots", "maps", "tea", "wool"}
+    assert set(read_run(str(run), "first").sets[HELD_OUT].sources.values()) == documents - {"wool"}
+    file = run / "report" / "per_query.parquet"
+    pq.write_table(pq.read_table(file).drop_columns([UNIT]), file)
+    older = read_run(str(run), "first")
+    assert set(older.sets[HELD_OUT].sources.values()) == documents, "what an older report says of its queries"
+
+
+def test_judged_questions_of_a_folder_that_is_named_held_out_are_judged_ones(tmp_path: Path) -> None:
+    read = read_run(str(write_finished_run(tmp_path, change=named_held_out)), "first")
+    plain = read_run(str(write_finished_run(tmp_path / "plain")), "second")
+    assert {kind: queries.queries for kind, queries in read.sets.items()} == {
+        kind: queries.queries for kind, queries in plain.sets.items()
+    }
+    assert read.sets[JUDGED].name == HELD_OUT
+    assert not read.sets[JUDGED].sources
 
 
 def test_names_are_short_unless_two_are_the_same() -> None:

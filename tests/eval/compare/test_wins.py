@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from eval.compare.figures import shared_queries, values_of
-from eval.compare.runs import JUDGED, read_run
+from eval.compare.runs import read_run
 from eval.compare.wins import find_wins
-from eval.report import HELD_OUT
+from eval.report import HELD_OUT, JUDGED
 from tests.support.compared import choosing_by_folds, without_words, write_finished_run
 from tests.support.small_run import DOCUMENTS
 

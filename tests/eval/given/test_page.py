@@ -125,6 +125,9 @@ def test_few_documents_and_nothing_at_all() -> None:
 
 def test_sets_in_words() -> None:
     assert count(made_search(), "held_out") == "200 of 900 held-out queries"
+    judged, synthetic = (replace(made_search(), name="held_out", kind=kind) for kind in ("judged", "held_out"))
+    assert count(judged, "judged") == "200 of 900 judged queries of held_out"
+    assert count(synthetic, "held_out") == "200 of 900 held-out queries"
     assert count(made_classification(), "labelled") == "6 of 60 labelled texts of the file"
 
 

@@ -50,6 +50,15 @@ def test_answers_in_rows_that_were_not_drawn_are_answers(tmp_path: Path) -> None
     assert [set(answers) for answers in held.benchmark.qrels.values()] == [{passage_id(f"p{n}") for n in range(6)}]
 
 
+def test_what_was_not_drawn_is_counted_by_queries_as_what_was(tmp_path: Path) -> None:
+    rows = [{"query": f"q{n // 4}" + " " * (n % 4), "passage": f"p{n}", **HELD} for n in range(40)]
+    folder = ExamplesFolder(write_given(tmp_path / "x", Form.pairs, rows))
+    for limit in (1, 6, 25, 39):
+        benchmark = read_pairs(folder, limit).benchmark
+        assert len(benchmark.queries) + sum(benchmark.left_out.values()) == 10
+    assert not read_pairs(folder, 0).benchmark.left_out
+
+
 def test_negatives_of_triplets_are_searched_too(tmp_path: Path) -> None:
     rows = [{"query": "q", "passage": "p", "negative": "n", **HELD}]
     held = read_pairs(ExamplesFolder(write_given(tmp_path / "x", Form.triplets, rows)), 0)

@@ -166,13 +166,17 @@ def test_texts_alone_say_nothing(home: Path, tmp_path: Path) -> None:
     assert record.headline == "Nothing to measure on"
 
 
-def test_a_cross_encoder_of_an_adaptation_searches_the_documents(home: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("folder", "key"), [("tiny", "tiny"), ("held_out", "judged")])
+def test_a_cross_encoder_of_an_adaptation_searches_the_documents(
+    home: Path, tmp_path: Path, folder: str, key: str
+) -> None:
     folders = build_run(tmp_path / "store")
-    config = config_of(home, benchmark=str(write_benchmark(tmp_path / "tiny")), max_reranked=4)
+    config = config_of(home, benchmark=str(write_benchmark(tmp_path / folder)), max_reranked=4)
     inputs = {noun: folders[noun] for noun in ("documents", "prompts", "examples")} | {"model": home / "cross"}
     measured = Measurement(config, inputs, place_in(tmp_path)).measure()
-    assert {name: part.queries for name, part in measured.search.items()} == {"tiny": 5, "held_out": 4}
-    judged, held_out = measured.search["tiny"], measured.search["held_out"]
+    assert {name: part.queries for name, part in measured.search.items()} == {key: 5, "held_out": 4}
+    judged, held_out = measured.search[key], measured.search["held_out"]
+    assert (judged.kind, judged.name, held_out.kind) == ("judged", folder, "held_out")
     assert (judged.cluster, held_out.cluster) == ("query", "document")
     assert judged.passages == 24
     assert "50%bm25+50%base@30@tuned" in judged.systems

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from engine.artifacts.collection import check_against_documents, load_collection
 from eval.judging.judged import count_marks, judge_documents, write_judged
 from eval.judging.pool import Pool, Result
@@ -33,6 +35,19 @@ def test_a_second_reading_replaces_the_first(tmp_path: Path) -> None:
     write_judged(tmp_path, POOL, MARKS)
     write_judged(tmp_path, POOL, {("q3", "salt"): 2})
     assert load_collection(tmp_path, "test").queries == {"q3": QUERIES["q3"]}
+
+
+@pytest.mark.parametrize("document", ["a\tb", "a\nb", "a\rb"])
+def test_an_id_with_a_tab_or_a_line_break_is_kept(tmp_path: Path, document: str) -> None:
+    odd = Pool({"q": "query"}, [Result("q", "passage", document, "", "")], 3)
+    for pool, marks, there in (
+        (POOL, MARKS, "test.tsv"),
+        (odd, {("q", "passage"): 2}, "test.jsonl"),
+        (POOL, MARKS, "test.tsv"),
+    ):
+        write_judged(tmp_path, pool, marks)
+        assert [file.name for file in (tmp_path / "qrels").iterdir()] == [there], "that of an earlier reading is gone"
+        assert load_collection(tmp_path, "test").qrels == judge_documents(pool, marks)
 
 
 def test_a_document_has_the_largest_grade_of_its_passages() -> None:

@@ -73,6 +73,7 @@ def test_the_pools_that_ship_hold_both_forms(name: str) -> None:
         ([ROWS[0], {"document": 5, "query": "x"}], 2, "the row has no text in 'document'"),
         ([{"document": "x", "query": None}], 1, "the row has no text in 'query'"),
         ([{"document": "a\ud800b", "query": "x"}], 1, "'document' holds half a surrogate pair"),
+        ([{**ROWS[0], "\ud800": "x"}], 1, r"'\ud800' holds half a surrogate pair"),
         ([{**ROWS[0], "title": ["Bees"]}], 1, "'title' holds a JSON list, not text"),
         ([ROWS[0], {**ROWS[1], "tone": {"a": 1}}], 2, "'tone' holds a JSON dict, not text"),
     ],
