@@ -3,7 +3,7 @@
 In: a folder or a file. Out: one `SourceDocument` per file (its relative path is its id) or per paragraph. Its title is
 the first heading, the `<title>` of a page, or the first line of a plain text where that stands apart. Markup that
 carries no words is removed; the words themselves are left as they are. HTML is read with the standard library's parser,
-which never fails on bad markup and needs nothing installed.
+which needs nothing installed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ _MARKDOWN_HEADING = re.compile(
 _RST_HEADING = re.compile(
     r"^(?:([^\w\s])\1{2,}[ \t]*\n)?[ \t]*(?P<title>[^\n]*\w[^\n]*)\n([^\w\s])\3{2,}[ \t]*$", re.MULTILINE
 )
-_MARKED_SECTION = re.compile(r"<!\[(?!CDATA\[)[^<>]*>?")  # conditional comments; some make html.parser fail
+_COMMENT_END = re.compile(r"--!?\s*>")
+_MARKED_SECTION = re.compile(r"<!\[(?:CDATA\[.*?\]\]>|[^<>]*>?)", re.DOTALL)
 _BLANK_LINES = re.compile(r"\A(?:[ \t]*\n)+")
 _TITLE_CHARACTERS = 120
 """The first line of a plain text is no title from so many characters on: it is a paragraph."""
@@ -97,7 +98,7 @@ def _split_heading(source: str, heading: re.Match[str] | None) -> tuple[str, str
 def html_to_text(source: str) -> tuple[str, str]:
     """Returns title (`<title>`, else the first `<h1>`) and visible text of a page, one line per block element."""
     page = _Page()
-    page.feed(_MARKED_SECTION.sub("", source))
+    page.feed(source)
     page.close()
     lines = (" ".join(line.split()) for line in "".join(page.words).split("\n"))
     title = " ".join("".join(page.title or page.heading).split())
@@ -149,6 +150,19 @@ class _Page(HTMLParser):
         self.heading: list[str] = []
         self._open = dict.fromkeys((*_SILENT, "pre", "h1"), 0)
         self._headings = 0
+
+    def parse_comment(self, i: int, report: bool = True) -> int:  # noqa: ARG002 (html.parser's signature)
+        """Returns where a comment ends, as browsers see it: `<!-->` is one, and `--!>` ends one."""
+        end = _COMMENT_END.search(self.rawdata, i + 2)
+        return end.end() if end else -1
+
+    def parse_html_declaration(self, i: int) -> int:
+        """Returns where a declaration ends; html.parser fails on marked sections that it does not know.
+
+        Those are left out one by one, and what stands between two of them stays: `<![if !IE]>text<![endif]>`.
+        """
+        section = _MARKED_SECTION.match(self.rawdata, i)
+        return section.end() if section else super().parse_html_declaration(i)
 
     def handle_starttag(self, tag: str, attrs: Sequence[tuple[str, str | None]]) -> None:  # noqa: ARG002 (html.parser's signature)
         if tag in self._open:
