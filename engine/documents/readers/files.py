@@ -11,7 +11,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from html.parser import HTMLParser
+from itertools import pairwise, zip_longest
 from pathlib import Path
 
 from engine.documents.readers.document import SourceDocument
@@ -20,12 +22,10 @@ from engine.storage.lines import NotTextError, UnreadableError, read_json, read_
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n.*?\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 _FENCED = re.compile(r"^ {0,3}(```|~~~).*?^ {0,3}\1", re.MULTILINE | re.DOTALL)
-_MARKDOWN_HEADING = re.compile(
-    r"^ {0,3}#{1,6}[ \t]+(?P<title>[^\n]*?)[ \t#]*$|^(?P<underlined>[^\n]*\w[^\n]*)\n(?:=+|-{2,})[ \t]*$", re.MULTILINE
-)
-_RST_HEADING = re.compile(
-    r"^(?:([^\w\s])\1{2,}[ \t]*\n)?[ \t]*(?P<title>[^\n]*\w[^\n]*)\n([^\w\s])\3{2,}[ \t]*$", re.MULTILINE
-)
+_HASHES = re.compile(r" {0,3}#{1,6}[ \t]+")
+_MARKDOWN_RULE = re.compile(r"(?:=+|-{2,})[ \t]*")
+_RST_RULE = re.compile(r"([^\w\s])\1{2,}[ \t]*")
+_WORD = re.compile(r"\w")
 _COMMENT_END = re.compile(r"--!?\s*>")
 _MARKED_SECTION = re.compile(r"<!\[(?:CDATA\[.*?\]\]>|[^<>]*>?)", re.DOTALL)
 _BLANK_LINES = re.compile(r"\A(?:[ \t]*\n)+")
@@ -38,6 +38,17 @@ _BLOCKS = {"address", "article", "aside", "blockquote", "br", "dd", "div", "dl",
 _BLOCKS |= {"figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "li", "main", "nav", "ol"}
 _BLOCKS |= {"option", "p", "pre", "section", "table", "tbody", "td", "th", "thead", "tr", "ul"}
 """Elements that start a new line."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Heading:
+    """Where a text has its first heading, in lines from 0."""
+
+    title: str
+    first: int
+    """The first line of it."""
+    end: int
+    """The line after it."""
 
 
 def read_tree(path: Path, files: Sequence[Path]) -> Iterator[SourceDocument]:
@@ -67,9 +78,9 @@ def parse_file(suffix: str, source: str) -> tuple[str, str]:
     if suffix in (".md", ".markdown"):
         source = _FRONT_MATTER.sub("", source)
         without_code = _FENCED.sub(lambda code: re.sub(r"[^\n]", " ", code[0]), source)
-        return _split_heading(source, _MARKDOWN_HEADING.search(without_code))
+        return _split_heading(source, _markdown_heading(without_code.split("\n")))
     if suffix == ".rst":
-        return _split_heading(source, _RST_HEADING.search(source))
+        return _split_heading(source, _rst_heading(source.split("\n")))
     return html_to_text(source) if suffix in (".html", ".htm") else _split_first_line(source)
 
 
@@ -86,13 +97,32 @@ def _split_first_line(source: str) -> tuple[str, str]:
     return "", source
 
 
-def _split_heading(source: str, heading: re.Match[str] | None) -> tuple[str, str]:
+def _markdown_heading(lines: Sequence[str]) -> _Heading | None:
+    """Finds the first heading: a line that begins with `#`, or one that is underlined."""
+    for number, (line, below) in enumerate(zip_longest(lines, lines[1:], fillvalue="")):
+        if hashes := _HASHES.match(line):
+            return _Heading(line[hashes.end() :].rstrip(" \t#").strip(), number, number + 1)
+        if _MARKDOWN_RULE.fullmatch(below) and _WORD.search(line):
+            return _Heading(line.strip(), number, number + 2)
+    return None
+
+
+def _rst_heading(lines: Sequence[str]) -> _Heading | None:
+    """Finds the first heading: a line that is underlined, and may have a line above it too."""
+    for number, (line, below) in enumerate(pairwise(lines)):
+        if _RST_RULE.fullmatch(below) and _WORD.search(line):
+            is_overlined = number > 0 and _RST_RULE.fullmatch(lines[number - 1]) is not None
+            return _Heading(line.strip(), number - is_overlined, number + 2)
+    return None
+
+
+def _split_heading(source: str, heading: _Heading | None) -> tuple[str, str]:
     """Returns the words of the heading, and the text, without the heading where it comes first: it is the title."""
     if heading is None:
         return "", source
-    title = next(words for words in heading.groupdict().values() if words is not None)
-    stands_first = not source[: heading.start()].strip()
-    return title.strip(), source[heading.end() :].lstrip("\n") if stands_first else source
+    lines = source.split("\n")
+    stands_first = not any(map(str.strip, lines[: heading.first]))
+    return heading.title, "\n".join(lines[heading.end :]).lstrip("\n") if stands_first else source
 
 
 def html_to_text(source: str) -> tuple[str, str]:

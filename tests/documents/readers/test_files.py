@@ -107,6 +107,29 @@ def test_files_that_write_headings_have_no_other_titles(suffix: str) -> None:
     assert parse_file(".html", TITLED) == ("", "Bees They dance.")
 
 
+@pytest.mark.parametrize(
+    ("suffix", "source", "expected"),
+    [
+        (".md", "   ## Bees ##\n\nThey dance.", ("Bees", "They dance.")),
+        (".md", "Bees\n=\nThey dance.", ("Bees", "They dance.")),
+        (".md", "\n***\n---\nBees\n--", ("Bees", "\n***\n---\nBees\n--")),
+        (".md", "| a |\n|---|\n\n# Bees", ("Bees", "| a |\n|---|\n\n# Bees")),
+        (".rst", "\n***\n Bees\n***\nThey dance.", ("Bees", "They dance.")),
+        (".rst", "They\ndance\n~~~\n", ("dance", "They\ndance\n~~~\n")),
+        (".rst", "Bees\n--\n", ("", "Bees\n--\n")),
+    ],
+)
+def test_headings_of_files_that_write_them(suffix: str, source: str, expected: tuple[str, str]) -> None:
+    assert parse_file(suffix, source) == expected
+
+
+@pytest.mark.parametrize("suffix", [".md", ".rst"])
+def test_headings_are_looked_for_in_time_that_grows_with_a_line(suffix: str) -> None:
+    """A picture in a line is a megabyte of letters; a search that grows with their square would take hours."""
+    source = f"Some words\n\n![p](data:image/png;base64,{'aGVs' * 250_000})\n\n" + "lorem ipsum " * 100_000
+    assert parse_file(suffix, source) == ("", source)
+
+
 SQUAD = {
     "data": [
         {"title": "A_title", "paragraphs": [{"context": "one", "qas": []}, {"context": "two"}, {"context": "one"}]},
