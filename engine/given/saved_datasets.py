@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import UserError
+from engine.given.split_names import said_split, split_of_name
 from engine.storage.listing import with_endings
 from engine.storage.pickled import refuse_pickled
 
@@ -34,13 +35,17 @@ def read_saved(folder: Path) -> Iterator[tuple[str, str, Mapping[str, object]]]:
     """Gives the rows of all splits: the name of the split, the place, and the values by column.
 
     Raises:
-        UserError: the folder is damaged, or a column holds pickled objects.
+        UserError: the folder is damaged, a column holds pickled objects, or a split beside one whose name says its side
+            has a name that says none.
     """
     try:
         saved = [(name, rows) for name in _splits(folder) if (rows := _load(folder / name)) is not None]
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         remedy = "write it once more with save_to_disk, or export Parquet files"
         raise UserError(f"is no data set that can be read ({error})", where=str(folder), remedy=remedy) from error
+    if any(split_of_name(name) for name, _ in saved):
+        for name, _ in saved:
+            said_split(name, str(folder), "or save the others without it")
     for name, rows in saved:
         of_split = folder / name
         refuse_pickled(rows.data.schema, of_split)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.artifacts.documents import equality_text
-from engine.given.source import HELD_OUT, TRAIN
+from engine.given.split_names import HELD_OUT, TRAIN
 from engine.given.values import Example
 from engine.text.groups import Booleans, draw_held_out, group_documents, smallest_hashes
 from engine.text.hashes import Hashes, Integers, mix, text_hash

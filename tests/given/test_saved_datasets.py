@@ -47,6 +47,15 @@ def test_a_data_set_without_rows_has_none(tmp_path: Path) -> None:
     assert list(read_saved(tmp_path / "nothing")) == []
 
 
+def test_a_split_whose_name_says_no_side_is_refused_beside_one_that_does(tmp_path: Path) -> None:
+    rows = Dataset.from_dict({"text": ["a"]})
+    DatasetDict({"train": rows, "challenge": rows}).save_to_disk(tmp_path / "saved")
+    with pytest.raises(UserError, match="saved: the split 'challenge' says neither"):
+        list(read_saved(tmp_path / "saved"))
+    DatasetDict({"easy": rows, "challenge": rows}).save_to_disk(tmp_path / "others")
+    assert [split for split, _, _ in read_saved(tmp_path / "others")] == ["easy", "challenge"]
+
+
 @pytest.mark.parametrize("content", ["{", "[1]", "null", '{"features": "x"}'])
 def test_a_damaged_folder_is_refused(tmp_path: Path, content: str) -> None:
     Dataset.from_dict({"text": ["a"]}).save_to_disk(tmp_path / "saved")
