@@ -145,7 +145,7 @@ def _records_of(kind: Kind, file: Path) -> Iterator[tuple[str, Mapping[str, obje
     elif kind is Kind.json:
         yield from read_json_records(file)
     else:
-        yield from parquet_rows(file)
+        yield from parquet_rows(file, times=False)  # which are neither texts nor labels
 
 
 def flattened(values: Mapping[str, object]) -> Mapping[str, object]:

@@ -62,6 +62,13 @@ def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
         list(read_records(find_source(str(tmp_path / "a.parquet"))))
 
 
+def test_a_date_past_pythons_last_one_does_not_matter_to_examples(tmp_path: Path) -> None:
+    columns = {"query": ["a"], "passage": ["b"], "when": pa.array([10**12], pa.timestamp("s"))}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    [record] = read_records(find_source(str(tmp_path / "a.parquet")))
+    assert record.values == {"query": "a", "passage": "b", "when": None}
+
+
 def test_json_beside_tables_is_about_them(tmp_path: Path) -> None:
     write(tmp_path / "a.parquet")
     (tmp_path / "dataset_infos.json").write_text("{}")

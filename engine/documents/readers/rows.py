@@ -81,14 +81,16 @@ def read_parquet(files: Sequence[Path], fields: Fields) -> Iterator[SourceDocume
 def _parquet_rows(file: Path, fields: Fields) -> Iterator[dict[str, object]]:
     import pyarrow as pa
 
-    from engine.storage.parquet_records import open_parquet, parquet_batches
+    from engine.storage.parquet_records import open_parquet, parquet_batches, python_rows
 
     with open_parquet(file) as parquet:
         schema = parquet.schema_arrow
         fields.check(schema.names, str(file))
+        first = 1
         plain = [name for name in schema.names if not pa.types.is_nested(schema.field(name).type)]
         for batch in parquet_batches(parquet, _needed(schema.names, plain, fields)):
-            yield from batch.to_pylist()
+            yield from python_rows(batch, str(file), first)
+            first += len(batch)
 
 
 def _needed(names: Sequence[str], plain: Sequence[str], fields: Fields) -> list[str]:
