@@ -25,6 +25,13 @@ def test_a_folder_is_read_by_its_one_kind_of_tables(tmp_path: Path) -> None:
         find_source(str(tmp_path))
 
 
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    texts = pa.array(["x"])
+    pq.write_table(pa.Table.from_arrays([texts, texts], names=["prompt", "prompt"]), tmp_path / "a.parquet")
+    with pytest.raises(UserError, match=r"a\.parquet: the column 'prompt' stands twice"):
+        next(read_tables(find_source(str(tmp_path))))
+
+
 def test_what_synthmill_wrote_into_a_folder_is_no_row(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"prompt": "x"}\n')
     begin_run(tmp_path / "run", "name: run\n")

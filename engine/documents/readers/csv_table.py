@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.documents.readers.fields import ID_FIELDS, TEXT_FIELDS, TITLE_FIELDS, Fields, usual_names
-from engine.storage.csv_records import allow_long_fields, check_length, csv_records
+from engine.storage.csv_records import allow_long_fields, check_length, check_names, csv_records
 from engine.storage.lines import read_lines
 
 DELIMITERS = ("\t", "|", ";", ",")
@@ -56,7 +56,8 @@ def read_table(
         tell: is called with a sentence where the file has no header.
 
     Raises:
-        UserError: broken quoting, a record of another length, or no column with the text, with file and line.
+        UserError: broken quoting, a record of another length, no column with the text, or two of one name, with file
+            and line.
     """
     allow_long_fields()
     form = find_form(file, fields)
@@ -68,6 +69,7 @@ def read_table(
         mark = "<TAB>" if form.delimiter == "\t" else form.delimiter
         hint = f"; where the first line is no header, add one such as {mark.join(('id', 'title', 'text'))}"
         fields.check(form.header, f"{file}:{line}", hint=hint)
+        check_names([name for name in form.header if name], f"{file}:{line}")
     else:
         tell(f"{file} has no header: its first column is read as the id, its second as the text")
     for line, record in records:

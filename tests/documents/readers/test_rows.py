@@ -117,6 +117,13 @@ def test_a_duplicate_in_another_shard_names_both(tmp_path: Path) -> None:
     assert caught.value.where == f"{second}:1"
 
 
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    texts = pa.array(["They dance."])
+    pq.write_table(pa.Table.from_arrays([texts, texts], names=["text", "text"]), tmp_path / "a.parquet")
+    with pytest.raises(UserError, match=r"a\.parquet: the column 'text' stands twice"):
+        read(tmp_path / "a.parquet")
+
+
 def test_a_kept_date_that_python_has_none_for_is_named(tmp_path: Path) -> None:
     dates = pa.array([0, 10**12], pa.timestamp("s"))
     file = tmp_path / "a.parquet"
