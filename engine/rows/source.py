@@ -119,8 +119,22 @@ def _common_schema(files: tuple[Path, ...]) -> pa.Schema:
 
 def _plain(field: pa.Field) -> pa.Field:
     """Returns a field whose type Arrow can sort and take rows from."""
-    kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-    return pa.field(field.name, {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}.get(kind, kind))
+    return pa.field(field.name, _plain_type(field.type))
+
+
+def _plain_type(kind: pa.DataType) -> pa.DataType:
+    """Returns a type without dictionaries and without views of texts or bytes, at whatever depth."""
+    if pa.types.is_dictionary(kind):
+        return _plain_type(kind.value_type)
+    if pa.types.is_struct(kind):
+        return pa.struct([_plain(field) for field in kind])
+    if pa.types.is_map(kind):
+        return pa.map_(_plain_type(kind.key_type), _plain_type(kind.item_type))
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(_plain(kind.value_field), kind.list_size)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return (pa.list_ if pa.types.is_list(kind) else pa.large_list)(_plain(kind.value_field))
+    return {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}.get(kind, kind)
 
 
 def read_values(source: Source) -> Iterator[tuple[str, dict[str, object]]]:
