@@ -20,7 +20,10 @@ from engine.documents.readers.document import SourceDocument
 from engine.errors import UserError
 from engine.storage.lines import NotTextError, UnreadableError, read_json, read_text
 
-_FRONT_MATTER = re.compile(r"\A---[ \t]*\n.*?\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
+_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(?P<lines>.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
+_FRONT_KEY = re.compile(r"""["']?\w.*?:(?:[ \t].*)?""")
+_FRONT_INSIDE = re.compile(r"[ \t#\]}].*|-(?:[ \t].*)?|")
+"""The lines of front matter that begin a value, and those that go on with one or say nothing."""
 _FENCED = re.compile(r"^ {0,3}(```|~~~).*?^ {0,3}\1", re.MULTILINE | re.DOTALL)
 _HASHES = re.compile(r" {0,3}#{1,6}[ \t]+")
 _MARKDOWN_RULE = re.compile(r"(?:=+|-{2,})[ \t]*")
@@ -76,12 +79,21 @@ def parse_file(suffix: str, source: str) -> tuple[str, str]:
     """Returns title and text of a file's content."""
     source = source.replace("\r\n", "\n")
     if suffix in (".md", ".markdown"):
-        source = _FRONT_MATTER.sub("", source)
+        source = _without_front_matter(source)
         without_code = _FENCED.sub(lambda code: re.sub(r"[^\n]", " ", code[0]), source)
         return _split_heading(source, _markdown_heading(without_code.split("\n")))
     if suffix == ".rst":
         return _split_heading(source, _rst_heading(source.split("\n")))
     return html_to_text(source) if suffix in (".html", ".htm") else _split_first_line(source)
+
+
+def _without_front_matter(source: str) -> str:
+    """Returns a Markdown text without the YAML before it; two rules around something else are part of the text."""
+    front = _FRONT_MATTER.match(source)
+    lines = [line.rstrip() for line in front["lines"].split("\n")] if front else []
+    begins = [line for line in lines if not _FRONT_INSIDE.fullmatch(line)]
+    is_front = bool(begins) and all(map(_FRONT_KEY.fullmatch, begins))
+    return source[front.end() :] if front and is_front else source
 
 
 def _split_first_line(source: str) -> tuple[str, str]:

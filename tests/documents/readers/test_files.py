@@ -123,6 +123,32 @@ def test_headings_of_files_that_write_them(suffix: str, source: str, expected: t
     assert parse_file(suffix, source) == expected
 
 
+@pytest.mark.parametrize(
+    "front",
+    [
+        "og:title: A\n",
+        "# how\n\n'a b': 1\nlist:\n- x\n  y: z\n",
+        "when: 2024-01-01T10:00\r\nurl: http://x:1/\r\nmap: {\n  a\n}\n",
+    ],
+)
+@pytest.mark.parametrize("end", ["---\n", "...\n", "---"])
+def test_front_matter_is_no_text(front: str, end: str) -> None:
+    assert parse_file(".md", f"---\n{front}{end}")[1] == ""
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "---\nFirst part, prose.\n\nMore prose: this.\n---\nSecond part.\n",
+        "---\n- one\n- two\n\n---\nSecond part.\n",
+        "---\nNote: this.\nIt goes on.\n\n---\nSecond part.\n",
+    ],
+)
+def test_what_stands_between_two_rules_stays(source: str) -> None:
+    assert "Second part" in parse_file(".md", source)[1]
+    assert source.split("\n")[1] in parse_file(".md", source)[1]
+
+
 @pytest.mark.parametrize("suffix", [".md", ".rst"])
 def test_headings_are_looked_for_in_time_that_grows_with_a_line(suffix: str) -> None:
     """A picture in a line is a megabyte of letters; a search that grows with their square would take hours."""
