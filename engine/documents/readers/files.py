@@ -151,7 +151,8 @@ def read_squad(file: Path) -> Iterator[SourceDocument]:
     """Gives one document per distinct paragraph, named `<title>#<index>` by its position in the article, from 0.
 
     A paragraph that occurs again, in this article or another, is the same document. The form is that of SQuAD
-    (Rajpurkar et al. 2016), which KorQuAD and many others share. The file is parsed at once.
+    (Rajpurkar et al. 2016), which KorQuAD and many others share. The file is parsed at once. A paragraph without words
+    is a document that says so.
 
     Raises:
         UserError: malformed JSON with file and line, or JSON of another form.
@@ -162,7 +163,9 @@ def read_squad(file: Path) -> Iterator[SourceDocument]:
     for title, text in _paragraphs(content, file):
         index = indexes[title] = indexes.get(title, -1) + 1
         fingerprint = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-        if fingerprint not in seen:
+        if not text.strip():
+            yield SourceDocument(f"{title}#{index}", title, "", reason="no context")
+        elif fingerprint not in seen:
             seen.add(fingerprint)
             yield SourceDocument(f"{title}#{index}", title, text)
 
@@ -173,13 +176,24 @@ def _paragraphs(content: object, file: Path) -> Iterator[tuple[str, str]]:
         for number, article in enumerate(content["data"]):  # type: ignore[index]
             title = str(article.get("title") or f"article-{number}")
             for paragraph in article["paragraphs"]:
-                yield title, str(paragraph["context"])
+                yield title, _context(paragraph["context"])
     except (KeyError, TypeError, AttributeError):
         raise UserError(
             'is not of the SQuAD form {"data": [{"title", "paragraphs": [{"context"}]}]}',
             where=str(file),
             remedy="convert it to JSONL, one object with _id, title and text per line",
         ) from None
+
+
+def _context(value: object) -> str:
+    """Returns the text of a paragraph; empty where the file has null.
+
+    Raises:
+        TypeError: it is no text.
+    """
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"a paragraph is a {type(value).__name__}")
+    return value or ""
 
 
 class _Page(HTMLParser):

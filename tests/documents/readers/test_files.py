@@ -175,12 +175,23 @@ def test_squad_paragraphs_are_documents_once(tmp_path: Path) -> None:
     ]
 
 
+def test_a_paragraph_without_a_text_is_no_text(tmp_path: Path) -> None:
+    paragraphs = [{"context": None}, {"context": "two"}, {"context": " "}]
+    content = json.dumps({"data": [{"title": "A", "paragraphs": paragraphs}]})
+    assert read(put(tmp_path / "a.json", content)) == [
+        SourceDocument("A#0", "A", "", reason="no context"),
+        SourceDocument("A#1", "A", "two"),
+        SourceDocument("A#2", "A", "", reason="no context"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "where", "what"),
     [
         ("a.txt", b"\xef\xbb\xbfab\x80", "FILE: byte 5", "not UTF-8: the byte is 0x80"),
         ("a.json", '{\n"data": [,]}', "FILE:2", "malformed JSON"),
         ("a.json", '[{"text": "a"}]', "FILE", "not of the SQuAD form"),
+        ("a.json", '{"data": [{"paragraphs": [{"context": ["a"]}]}]}', "FILE", "not of the SQuAD form"),
     ],
 )
 def test_a_mistake_in_a_file_is_named(tmp_path: Path, name: str, content: bytes | str, where: str, what: str) -> None:
