@@ -17,7 +17,7 @@ import pyarrow as pa
 from engine.artifacts.documents import equality_text
 from engine.artifacts.forms import COLUMNS, LABELS, NEGATIVE, PASSAGE, QUERY, SCORE, TEXT, Form
 from engine.errors import UserError
-from engine.text.hashes import Hashes, text_hashes
+from engine.text.hashes import Hashes, query_key, text_hashes
 from training.batches.columns import TEACHER_SCORES, candidate_columns
 from training.batches.keys import RowKeys
 from training.losses.combinations import LOSSES
@@ -114,7 +114,7 @@ def row_keys(rows: pa.Table, negatives: Negatives) -> RowKeys:
     return RowKeys(
         passages=_hashes(rows["passage"], _on_one_line),
         documents=_hashes(rows["document_id"]),
-        queries=_hashes(rows["query"], lambda query: " ".join(query.casefold().split())),
+        queries=_hashes(rows["query"], query_key),
         negatives=negatives.documents,
         negative_passages=_negative_passages(rows, negatives),
     )

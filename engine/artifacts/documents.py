@@ -9,6 +9,7 @@ is read, and how much of it is in memory, is decided in one place.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,5 +167,8 @@ def passage_text(title: str, text: str) -> str:
 
 
 def equality_text(title: str, text: str) -> str:
-    """Returns what is the same in passages that count as equal: title and text, with blanks for white space."""
-    return " ".join(passage_text(title, text).split())
+    """Returns what is the same in passages that count as equal: title and text, with blanks for white space, in NFC.
+
+    A letter with a mark, or a syllable of Hangul, may be written as one character or as several.
+    """
+    return " ".join(unicodedata.normalize("NFC", passage_text(title, text)).split())

@@ -26,6 +26,8 @@ _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 """Whole numbers as they are written without filling up, so that 007 and longer ids stay texts. Of digits only those
 that Arrow reads count: not full-width ones."""
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)")
+_EXACT_DIGITS = 15
+"""So many digits of a whole number a float64 has for sure."""
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d.*")
 _TRUTH = ("true", "false")
@@ -64,6 +66,7 @@ class KeptFields:
     def __init__(self, names: Sequence[str] = ()) -> None:
         self.names = tuple(names)
         self._kinds: dict[str, Kind] = {}
+        self._long: set[str] = set()
 
     @property
     def schema(self) -> list[pa.Field]:
@@ -80,6 +83,8 @@ class KeptFields:
         for name, text in zip(self.names, texts, strict=True):
             if text is not None:
                 kind = kind_of(text)
+                if kind is Kind.whole and len(text.lstrip("-")) > _EXACT_DIGITS:
+                    self._long.add(name)
                 known = self._kinds.setdefault(name, kind)
                 if known is not kind:
                     self._kinds[name] = _BOTH.get(frozenset({known, kind}), Kind.text)
@@ -87,7 +92,7 @@ class KeptFields:
 
     def type_columns(self, file: Path) -> None:
         """Writes a Parquet file once more with columns of the types that were found, a row group at a time."""
-        kinds = {FIELD_PREFIX + name: self._kinds.get(name, Kind.text) for name in self.names}
+        kinds = {FIELD_PREFIX + name: self._kind(name) for name in self.names}
         if all(kind is Kind.text for kind in kinds.values()):
             return
         typed = file.with_name(f".{file.name}.typed")
@@ -101,13 +106,18 @@ class KeptFields:
                     writer.write_table(_typed(source.read_row_group(group), kinds, schema))
         typed.replace(file)
 
+    def _kind(self, name: str) -> Kind:
+        """Returns the kind that holds all values of a field; long ids among numbers would lose digits as such."""
+        kind = self._kinds.get(name, Kind.text)
+        return Kind.text if kind is Kind.number and name in self._long else kind
+
 
 def kind_of(text: str) -> Kind:
     """Tells what a text is, by itself."""
     if _WHOLE.fullmatch(text):
         return Kind.whole
     if _NUMBER.fullmatch(text):
-        return Kind.number
+        return Kind.number if math.isfinite(float(text)) else Kind.text
     if text.lower() in _TRUTH:
         return Kind.boolean
     for pattern, kind in ((_DATE, Kind.date), (_TIME, Kind.time)):

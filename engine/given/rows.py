@@ -20,8 +20,9 @@ from engine.artifacts.examples import KEPT_FILE, REJECTED_FILE
 from engine.artifacts.forms import COLUMNS, FIELDS, LABELS, SCORE, WEIGHT, Form, given_schema
 from engine.errors import UserError
 from engine.given.scale import Scale
-from engine.given.source import HELD_OUT, KEY, TRAIN
+from engine.given.source import KEY
 from engine.given.split import RowHashes, Sides
+from engine.given.split_names import HELD_OUT, TRAIN
 from engine.given.values import Example
 
 _ROWS_AT_ONCE, _CHARACTERS_AT_ONCE = 4096, 16 << 20

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import UserError
+from engine.given.split_names import said_split, split_of_name
 from engine.storage.listing import with_endings
+from engine.storage.parquet_records import python_rows
 from engine.storage.pickled import refuse_pickled
 
 _SPLITS_FILE, _STATE_FILE = "dataset_dict.json", "state.json"
@@ -34,17 +36,22 @@ def read_saved(folder: Path) -> Iterator[tuple[str, str, Mapping[str, object]]]:
     """Gives the rows of all splits: the name of the split, the place, and the values by column.
 
     Raises:
-        UserError: the folder is damaged, or a column holds pickled objects.
+        UserError: the folder is damaged, a column holds pickled objects or a value that Python has none for, or a split
+            beside one whose name says its side has a name that says none.
     """
     try:
         saved = [(name, rows) for name in _splits(folder) if (rows := _load(folder / name)) is not None]
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         remedy = "write it once more with save_to_disk, or export Parquet files"
         raise UserError(f"is no data set that can be read ({error})", where=str(folder), remedy=remedy) from error
+    if any(split_of_name(name) for name, _ in saved):
+        for name, _ in saved:
+            said_split(name, str(folder), "or save the others without it")
     for name, rows in saved:
         of_split = folder / name
         refuse_pickled(rows.data.schema, of_split)
-        yield from ((name, f"{of_split}: row {number}", values) for number, values in enumerate(_rows(rows), 1))
+        numbered = enumerate(_rows(rows, str(of_split)), 1)
+        yield from ((name, f"{of_split}: row {number}", values) for number, values in numbered)
 
 
 def _splits(folder: Path) -> list[str]:
@@ -63,15 +70,17 @@ def _load(folder: Path) -> Any:
     return Dataset.load_from_disk(str(folder)) if state["_data_files"] else None
 
 
-def _rows(rows: Any) -> Iterator[Mapping[str, object]]:
+def _rows(rows: Any, where: str) -> Iterator[Mapping[str, object]]:
     """Gives the rows of one `datasets.Dataset`, their structs as columns of their own."""
     flat = rows.flatten()
     names = {column: classes for column, feature in flat.features.items() if (classes := _class_names(feature))}
+    first = 1
     for table in flat.with_format("arrow").iter(_ROWS_AT_ONCE):
-        for values in table.to_pylist():
+        for values in python_rows(table, where, first):
             for column, classes in names.items():
                 values[column] = _named(values[column], classes)
             yield values
+        first += len(table)
 
 
 def _class_names(feature: Any) -> list[str]:

@@ -8,7 +8,6 @@ read.
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -17,6 +16,7 @@ from pathlib import Path
 from engine.errors import UserError
 from engine.given.json_files import read_json_records
 from engine.given.saved_datasets import is_saved_dataset, read_saved, saved_files
+from engine.given.split_names import HELD_OUT, TRAIN, split_of_name
 from engine.storage.csv_records import table_rows
 from engine.storage.lines import read_objects
 from engine.storage.listing import CSV_ENDINGS, JSONL_ENDINGS, PARQUET_ENDINGS, with_endings
@@ -25,13 +25,6 @@ from engine.storage.parquet_records import parquet_rows
 
 KEY = "examples.path"
 """The config key that names the files, for messages."""
-TRAIN, HELD_OUT = "train", "validation"
-"""The two sides of a split."""
-SPLITS = {
-    **dict.fromkeys(("train", "training"), TRAIN),
-    **dict.fromkeys(("validation", "valid", "val", "dev", "test", "testing", "eval", "evaluation"), HELD_OUT),
-}
-"""What people call a split, and which side it is: nothing but `train` is trained on."""
 
 
 class Kind(Enum):
@@ -110,12 +103,6 @@ def find_source(path: str, key: str = KEY, meant: str = "examples") -> Source:
     return Source(kinds[0], location, tuple(files[kinds[0]]))
 
 
-def split_of_name(name: str) -> str:
-    """Returns the split that a file or a data set is named after: "train", "validation", or "" where it names none."""
-    words = re.findall(r"[a-z]+", name.lower())
-    return next((SPLITS[word] for word in words if word in SPLITS), "")
-
-
 def _split_of_path(file: Path) -> str:
     return next((split for name in reversed(file.parts) if (split := split_of_name(name))), "")
 
@@ -158,7 +145,7 @@ def _records_of(kind: Kind, file: Path) -> Iterator[tuple[str, Mapping[str, obje
     elif kind is Kind.json:
         yield from read_json_records(file)
     else:
-        yield from parquet_rows(file)
+        yield from parquet_rows(file, times=False)  # which are neither texts nor labels
 
 
 def flattened(values: Mapping[str, object]) -> Mapping[str, object]:

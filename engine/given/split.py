@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.artifacts.documents import equality_text
-from engine.given.source import HELD_OUT, TRAIN
+from engine.given.split_names import HELD_OUT, TRAIN
 from engine.given.values import Example
 from engine.text.groups import Booleans, draw_held_out, group_documents, smallest_hashes
-from engine.text.hashes import Hashes, Integers, mix, text_hash
+from engine.text.hashes import Hashes, Integers, mix, query_key, text_hash
 
 _CODES = {"": 0, TRAIN: 1, HELD_OUT: 2}
 _STREAM = 0x7061727473
@@ -62,7 +62,7 @@ class RowHashes:
         hashes = [text_hash(equality_text("", text)) for text in example.texts]
         self._texts.extend(hashes)
         self._documents.append(text_hash(example.document) if example.document else hashes[-1])
-        self._queries.append(text_hash(" ".join(example.query.casefold().split())) if example.query else _NO_QUERY)
+        self._queries.append(text_hash(query_key(example.query)) if example.query else _NO_QUERY)
         if example.negative:
             self._negatives.append(text_hash(equality_text("", example.negative)))
         self._splits.append(_CODES[example.split])

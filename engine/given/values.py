@@ -15,9 +15,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from engine.artifacts.forms import TEXT, Form
-from engine.given.columns import Columns, Role
+from engine.given.columns import KEY as COLUMNS_KEY
+from engine.given.columns import NONE, Columns, Role
 from engine.given.json_files import UNANSWERABLE
-from engine.given.source import SPLITS, Record
+from engine.given.source import Record
+from engine.given.split_names import said_split
 
 TEXT_ROLES = (Role.query, Role.passage, Role.negative, Role.text)
 """The roles whose columns are texts."""
@@ -56,7 +58,11 @@ class BrokenValue(Exception):  # noqa: N818  # no error of the program: the row 
 
 
 def read_example(record: Record, columns: Columns) -> Example:
-    """Reads a record; a broken one keeps the texts that it has, for whoever looks at rejected rows."""
+    """Reads a record; a broken one keeps the texts that it has, for whoever looks at rejected rows.
+
+    Raises:
+        UserError: its column of splits holds a word that says neither side.
+    """
     values: dict[str, object] = {}
     reasons: list[str] = []
     for role, name in columns.names.items():
@@ -70,7 +76,7 @@ def read_example(record: Record, columns: Columns) -> Example:
     if columns.form is not Form.graded and record.values.get(UNANSWERABLE) is True:
         reasons.append("unanswerable")  # SQuAD 2.0 has questions that their paragraph does not answer
     document = _name(_value(record, columns, Role.document))
-    split = SPLITS.get(_name(_value(record, columns, Role.split)).lower(), "") or record.split
+    split = _said_split(record, columns) or record.split
     texts = () if reasons else tuple(str(values[name]) for name in _shared(columns.form))
     is_asked = columns.form in (Form.pairs, Form.triplets) and not reasons
     query = str(values[Role.query.value]) if is_asked else ""
@@ -167,6 +173,15 @@ def _name(value: object) -> str:
         return read_text(value)
     except BrokenValue:
         return ""
+
+
+def _said_split(record: Record, columns: Columns) -> str:
+    """Returns the split that a record says; empty where it says none."""
+    value = _value(record, columns, Role.split)
+    if value is None or (isinstance(value, float) and math.isnan(value)) or not str(value).strip():
+        return ""
+    otherwise = f"or say that the column {columns.names[Role.split]!r} is none: {COLUMNS_KEY}.{Role.split.value}={NONE}"
+    return said_split(str(value).strip(), record.place, otherwise)
 
 
 def _value(record: Record, columns: Columns, role: Role) -> object:

@@ -67,7 +67,10 @@ def first_names(source: Source) -> Sequence[str]:
     if source.kind is not Kind.parquet:
         rows = (values for _, values in itertools.islice(read_values(source), _LOOK_ROWS))
         return list(dict.fromkeys(name for values in rows for name in values))
-    try:
-        return list(dict.fromkeys(name for file in source.files for name in pq.read_schema(file).names))
-    except (OSError, ValueError) as error:
-        raise unreadable(source.files[0], error) from error
+    names: dict[str, None] = {}
+    for file in source.files:
+        try:
+            names |= dict.fromkeys(pq.read_schema(file).names)
+        except (OSError, ValueError) as error:
+            raise unreadable(file, error) from error
+    return list(names)

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.errors import UserError
-from engine.storage.csv_records import table_rows
+from engine.storage.csv_records import check_names, table_rows
 from engine.storage.lines import read_objects, read_text, unreadable
 from engine.storage.listing import CSV_ENDINGS, JSONL_ENDINGS, PARQUET_ENDINGS, with_endings
 from engine.storage.parquet_records import open_parquet, parquet_batches
@@ -83,7 +83,8 @@ def read_tables(source: Source) -> Iterator[tuple[Path, int, pa.Table]]:
     """Gives the rows of Parquet files batch by batch: the file, the number of the first row (from 1), the rows.
 
     Raises:
-        UserError: a file is no Parquet file, or the files have columns of one name that do not fit each other.
+        UserError: a file is no Parquet file or has two columns of one name, or the files have columns of one name that
+            do not fit each other.
     """
     schema = _common_schema(source.files)
     for file in source.files:
@@ -102,9 +103,11 @@ def _common_schema(files: tuple[Path, ...]) -> pa.Schema:
     schemas = []
     for file in files:
         try:
-            schemas.append(pa.schema([_plain(field) for field in pq.read_schema(file)]))
+            schema = pq.read_schema(file)
         except (pa.ArrowException, OSError) as error:
             raise unreadable(file, error) from error
+        check_names(schema.names, str(file))
+        schemas.append(pa.schema([_plain(field) for field in schema]))
     try:
         return pa.unify_schemas(schemas, promote_options="permissive")
     except pa.ArrowException as error:
@@ -116,8 +119,22 @@ def _common_schema(files: tuple[Path, ...]) -> pa.Schema:
 
 def _plain(field: pa.Field) -> pa.Field:
     """Returns a field whose type Arrow can sort and take rows from."""
-    kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-    return pa.field(field.name, {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}.get(kind, kind))
+    return pa.field(field.name, _plain_type(field.type))
+
+
+def _plain_type(kind: pa.DataType) -> pa.DataType:
+    """Returns a type without dictionaries and without views of texts or bytes, at whatever depth."""
+    if pa.types.is_dictionary(kind):
+        return _plain_type(kind.value_type)
+    if pa.types.is_struct(kind):
+        return pa.struct([_plain(field) for field in kind])
+    if pa.types.is_map(kind):
+        return pa.map_(_plain_type(kind.key_type), _plain_type(kind.item_type))
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(_plain(kind.value_field), kind.list_size)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return (pa.list_ if pa.types.is_list(kind) else pa.large_list)(_plain(kind.value_field))
+    return {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}.get(kind, kind)
 
 
 def read_values(source: Source) -> Iterator[tuple[str, dict[str, object]]]:

@@ -22,6 +22,7 @@ from engine.rows.form import MESSAGES, PROMPT, SYSTEM, first_names
 from engine.rows.ids import DuplicateIdError, RowIds
 from engine.rows.sampling import sampling_table
 from engine.rows.source import Kind, Source, read_tables, read_values
+from engine.storage.parquet_records import python_rows
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place
@@ -137,12 +138,7 @@ def _is_utf8(row: Mapping[str, object]) -> bool:
 def _pieces_of_tables(source: Source) -> Iterator[_Piece]:
     for file, first, table in read_tables(source):
         places = [f"{file}: row {number}" for number in range(first, first + table.num_rows)]
-        try:
-            rows = table.to_pylist()
-        except (OverflowError, ValueError) as error:
-            remedy = "leave the column out, or write it as text: dates end with the year 9999"
-            raise UserError(f"a value cannot be read ({error})", where=f"{places[0]} ff.", remedy=remedy) from error
-        yield _Piece(places, rows, table)
+        yield _Piece(places, python_rows(table, str(file), first), table)
 
 
 def _places_and_rows(source: Source) -> Iterator[tuple[str, Mapping[str, object]]]:

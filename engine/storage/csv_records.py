@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from engine.storage.lines import read_lines
 
 DELIMITERS = (",", "\t", ";", "|")
 """The usual delimiters of tables."""
+_SEPARATOR_LINE = re.compile(r'"?sep=([^"\w\r\n])"?', re.IGNORECASE)
 
 
 def allow_long_fields() -> None:
@@ -25,26 +27,35 @@ def allow_long_fields() -> None:
     csv.field_size_limit(sys.maxsize)
 
 
+def named_delimiter(line: str) -> str:
+    """Returns the delimiter that a first line names, as `sep=;` tells it to Excel; empty where it names none."""
+    named = _SEPARATOR_LINE.fullmatch(line.rstrip("\r\n"))
+    return named[1] if named else ""
+
+
 def header_delimiter(file: Path) -> str:
-    """Returns the delimiter of a table: of `DELIMITERS` the one that parts its header into most names."""
+    """Returns the delimiter of a table: the one that its first line names, or else parts its header into most names."""
     allow_long_fields()
     header = next((line for line in read_lines(file) if line.strip()), "")
-    return max(DELIMITERS, key=lambda mark: len(next(csv.reader([header], delimiter=mark), [])))
+    return named_delimiter(header) or max(
+        DELIMITERS, key=lambda mark: len(next(csv.reader([header], delimiter=mark), []))
+    )
 
 
-def csv_records(file: Path, delimiter: str, *, skipped_lines: int = 0) -> Iterator[tuple[int, list[str]]]:
+def csv_records(file: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """Gives the records of a table with the line at which each starts, from 1, the header first.
+
+    A line before the header that names the delimiter is no record.
 
     Args:
         file: the table.
         delimiter: the character between fields.
-        skipped_lines: lines before the first record that are none.
 
     Raises:
         UserError: broken quoting with file and line, or a file that cannot be read as text.
     """
     allow_long_fields()
-    before = skipped_lines
+    before = skipped_lines = _lines_before_header(file)
     reader = csv.reader(itertools.islice(read_lines(file), before, None), delimiter=delimiter, strict=True)
     try:
         for record in reader:
@@ -57,6 +68,12 @@ def csv_records(file: Path, delimiter: str, *, skipped_lines: int = 0) -> Iterat
             where=f"{file}:{before + 1}",
             remedy='close every quote and write a quote inside a field as "", or convert the file to JSONL',
         ) from None
+
+
+def _lines_before_header(file: Path) -> int:
+    """Returns the number of lines up to the one that names the delimiter; 0 where none does."""
+    first = next(((number, line) for number, line in enumerate(read_lines(file), 1) if line.strip()), (0, ""))
+    return first[0] if named_delimiter(first[1]) else 0
 
 
 def table_rows(file: Path) -> Iterator[tuple[str, dict[str, str]]]:

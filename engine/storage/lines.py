@@ -173,9 +173,19 @@ def decode(raw: bytes, file: Path, position: int, line: int = 0) -> str:
 
 
 def unreadable(file: Path, error: Exception) -> UnreadableError:
-    """Returns the error for a file that the system or gzip refuses to give; `error` is what they raised."""
-    remedy = "check its permissions, and if it is compressed that it is complete"
-    if isinstance(error, FileNotFoundError):
-        remedy = "remove the link, or bring back what it leads to" if file.is_symlink() else "name one that exists"
+    """Returns the error for a file that the system, gzip or Arrow refuses to give; `error` is what they raised."""
     what = error.strerror if isinstance(error, OSError) and error.strerror else error
-    return UnreadableError(f"cannot be read ({what})", where=str(file), remedy=remedy)
+    return UnreadableError(f"cannot be read ({what})", where=str(file), remedy=_remedy(file, error))
+
+
+def _remedy(file: Path, error: Exception) -> str:
+    match error:
+        case FileNotFoundError():
+            return "remove the link, or bring back what it leads to" if file.is_symlink() else "name one that exists"
+        case PermissionError():
+            return "give yourself the permission to read it, or name another"
+        case IsADirectoryError():
+            return "name a file"
+        case OSError(errno=int()):
+            return "check the disk, or the mount, that it lies on"
+    return "it is damaged, not complete, or not what its ending says: write it once more, or name another"

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from engine.errors import UserError
 from engine.storage.csv_records import check_names
 from engine.storage.lines import unreadable
 from engine.storage.pickled import refuse_pickled
@@ -51,16 +52,62 @@ def parquet_batches(parquet: pq.ParquetFile, columns: Sequence[str] | None = Non
         yield from parquet.iter_batches(rows, row_groups=[group], columns=None if columns is None else list(columns))
 
 
-def parquet_rows(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def parquet_rows(file: Path, *, times: bool = True) -> Iterator[tuple[str, dict[str, Any]]]:
     """Gives the rows of a file by the names of its columns, each with the file and the number of the row, from 1.
 
+    Args:
+        file: what to read.
+        times: whether columns of dates, times and durations are read; else their values are None.
+
     Raises:
-        UserError: as `open_parquet`; or two columns have one name.
+        UserError: as `open_parquet` and `python_rows`; or two columns have one name.
     """
     number = 0
     with open_parquet(file) as parquet:
-        check_names(parquet.schema_arrow.names, str(file))
-        for batch in parquet_batches(parquet):
-            for values in batch.to_pylist():
+        schema = parquet.schema_arrow
+        check_names(schema.names, str(file))
+        read = [name for name in schema.names if times or not pa.types.is_temporal(schema.field(name).type)]
+        nothing = dict.fromkeys(schema.names)
+        for batch in parquet_batches(parquet, read):
+            for values in python_rows(batch, str(file), number + 1):
                 number += 1
-                yield f"{file}: row {number}", values
+                yield f"{file}: row {number}", nothing | values
+
+
+def python_rows(rows: pa.RecordBatch | pa.Table, where: str, first: int) -> list[dict[str, Any]]:
+    """Returns rows with Python's values, by the names of their columns.
+
+    Args:
+        rows: some rows.
+        where: the file or folder that they are from, for messages.
+        first: the number of the first row there, from 1.
+
+    Raises:
+        UserError: Python has no such value, as of a date past the year 9999, or a text is not UTF-8; with the row and
+            the column.
+    """
+    try:
+        values: list[dict[str, Any]] = rows.to_pylist()
+    except (OverflowError, ValueError):
+        for name, column in zip(rows.schema.names, rows.columns, strict=True):
+            for number, value in enumerate(column, first):
+                _check_value(value, f"{where}: row {number}", name)
+        raise
+    return values
+
+
+def _check_value(value: pa.Scalar, where: str, name: str) -> None:
+    """Refuses a value that Python has none for.
+
+    Raises:
+        UserError: it is one.
+    """
+    try:
+        value.as_py()
+    except (OverflowError, ValueError) as error:
+        remedy = "leave the column out, or write it as text"
+        if isinstance(error, OverflowError):
+            remedy += ": dates end with the year 9999"
+        elif isinstance(error, UnicodeDecodeError):
+            remedy = "leave the column out, or write its texts as UTF-8"
+        raise UserError(f"a value of {name!r} cannot be read ({error})", where=where, remedy=remedy) from error

@@ -8,6 +8,7 @@ go or change their order, and on every machine.
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
@@ -32,6 +33,14 @@ def text_hash(text: str) -> int:
 def text_hashes(texts: Sequence[str]) -> Hashes:
     """The hash (see `text_hash`) of each text, (texts,)."""
     return np.array([text_hash(text) for text in texts], np.uint64)
+
+
+def query_key(query: str) -> str:
+    """Returns what is the same in queries that count as equal: without case, with blanks for white space, and in NFC.
+
+    A letter with a mark, or a syllable of Hangul, may be written as one character or as several.
+    """
+    return " ".join(unicodedata.normalize("NFC", query).casefold().split())
 
 
 def mix(hashes: Hashes, seed: int, stream: int, number: Integers | int = 0) -> Hashes:

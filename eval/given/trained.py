@@ -15,7 +15,7 @@ import pyarrow as pa
 from engine.artifacts.examples import COUNTED_REASONS, ExamplesFolder
 from engine.artifacts.forms import COLUMNS, LABELS, SCORE
 from engine.text.groups import Booleans
-from engine.text.hashes import Hashes, text_hashes
+from engine.text.hashes import Hashes, query_key, text_hashes
 from eval.given.rows import HELD_OUT_SPLIT
 
 
@@ -63,4 +63,4 @@ def split_of_file(folder: ExamplesFolder) -> str:
 
 
 def _hashes(texts: pa.Array) -> Hashes:
-    return text_hashes([" ".join(text.casefold().split()) for text in texts.to_pylist()])
+    return text_hashes(list(map(query_key, texts.to_pylist())))

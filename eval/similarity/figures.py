@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.text.hashes import query_key
 from eval.retrieval.metrics import Floats
 from eval.significance import Bootstrap, DifferenceFigures, Resampled
 
@@ -99,17 +100,13 @@ def shared_text_clusters(firsts: Sequence[str], seconds: Sequence[str]) -> list[
             text = root[text]
         return text
 
-    pairs = [(_normal(first), _normal(second)) for first, second in zip(firsts, seconds, strict=True)]
+    pairs = [(query_key(first), query_key(second)) for first, second in zip(firsts, seconds, strict=True)]
     for pair in pairs:
         for text in pair:
             root.setdefault(text, text)
         low, high = sorted(map(find, pair))
         root[high] = low
     return [find(first) for first, _ in pairs]
-
-
-def _normal(text: str) -> str:
-    return " ".join(text.casefold().split())
 
 
 def _resampled(columns: Floats, clusters: Sequence[str], bootstrap: Bootstrap) -> Floats:

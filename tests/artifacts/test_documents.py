@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -60,12 +61,14 @@ def test_documents_without_a_passage_are_documents_too(documents: DocumentsFolde
 
 def test_passages_of_equal_text_have_the_same_hash(tmp_path: Path) -> None:
     pairs = [("", "a b"), ("", " a\n b "), ("a", "b"), ("", "a c"), ("t", "a b")]
+    pairs += [("", unicodedata.normalize(form, "꿀벌 é")) for form in ("NFC", "NFD")]
     rows = [{"passage_id": str(i), "title": title, "text": text} for i, (title, text) in enumerate(pairs)]
     pq.write_table(pa.Table.from_pylist(rows, PASSAGES), tmp_path / "passages.parquet")
     hashes = DocumentsFolder(tmp_path).text_hashes()
     assert hashes.dtype == np.uint64
     assert hashes[0] == hashes[1] == hashes[2]
-    assert len(np.unique(hashes)) == 3
+    assert len(np.unique(hashes)) == 4
+    assert hashes[5] == hashes[6], "whether letters are one character or several"
 
 
 def test_the_record_comes_back_as_it_was(documents: DocumentsFolder) -> None:

@@ -29,6 +29,8 @@ from tests.support.source_files import put
         ("12345678901234567890", Kind.text),
         ("1.50", Kind.number),
         ("2e5", Kind.number),
+        ("1e400", Kind.text),
+        (f"{'1' * 400}.5", Kind.text),
         ("True", Kind.boolean),
         ("2024-02-29", Kind.date),
         ("2023-02-29", Kind.text),
@@ -43,6 +45,20 @@ from tests.support.source_files import put
 )
 def test_what_a_text_is(text: str, kind: Kind) -> None:
     assert kind_of(text) is kind
+
+
+@pytest.mark.parametrize(
+    ("values", "kept"),
+    [
+        (["123456789012345678", "1.5"], ["123456789012345678", "1.5"]),
+        (["1.5", "-1234567890123456"], ["1.5", "-1234567890123456"]),
+        (["123456789012345", "1.5"], [123456789012345.0, 1.5]),
+        (["123456789012345678", "1"], [123456789012345678, 1]),
+    ],
+)
+def test_long_ids_keep_their_digits(tmp_path: Path, values: list[str], kept: list[object]) -> None:
+    lines = [json.dumps({"text": f"words {value}", "k": value}) for value in values]
+    assert read(tmp_path, "a.jsonl", "\n".join(lines), keep_fields=["k"])["k"].to_pylist() == kept
 
 
 def read(folder: Path, name: str, text: str | None, **options: object) -> pa.Table:

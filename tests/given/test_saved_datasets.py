@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Sequence, Value
 
@@ -38,6 +39,14 @@ def test_lists_of_classes_and_structs_are_read(tmp_path: Path) -> None:
     assert values == {"text": "a", "labels": ["y", "x"], "by.name": "n"}
 
 
+def test_a_date_that_python_has_none_for_is_named(tmp_path: Path) -> None:
+    rows = Dataset.from_dict({"text": ["a"]}).with_format("arrow")
+    rows = Dataset(rows.data.table.append_column("when", pa.array([10**12], pa.timestamp("s"))))
+    rows.save_to_disk(tmp_path / "saved")
+    with pytest.raises(UserError, match="saved: row 1: a value of 'when' cannot be read"):
+        list(read_saved(tmp_path / "saved"))
+
+
 def test_a_data_set_without_rows_has_none(tmp_path: Path) -> None:
     rows = Dataset.from_dict({"text": ["a", "b"]})
     nothing = Dataset.from_dict({"text": []})
@@ -45,6 +54,15 @@ def test_a_data_set_without_rows_has_none(tmp_path: Path) -> None:
     assert [split for split, _, _ in read_saved(tmp_path / "saved")] == ["train", "train"]
     nothing.save_to_disk(tmp_path / "nothing")
     assert list(read_saved(tmp_path / "nothing")) == []
+
+
+def test_a_split_whose_name_says_no_side_is_refused_beside_one_that_does(tmp_path: Path) -> None:
+    rows = Dataset.from_dict({"text": ["a"]})
+    DatasetDict({"train": rows, "challenge": rows}).save_to_disk(tmp_path / "saved")
+    with pytest.raises(UserError, match="saved: the split 'challenge' says neither"):
+        list(read_saved(tmp_path / "saved"))
+    DatasetDict({"easy": rows, "challenge": rows}).save_to_disk(tmp_path / "others")
+    assert [split for split, _, _ in read_saved(tmp_path / "others")] == ["easy", "challenge"]
 
 
 @pytest.mark.parametrize("content", ["{", "[1]", "null", '{"features": "x"}'])

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.errors import UserError
-from engine.given.source import Kind, find_source, look_at_further_files, read_records, split_of_name
+from engine.given.source import Kind, find_source, look_at_further_files, read_records
 
 ROWS: list[dict[str, object]] = [{"query": "q1", "passage": "p1"}, {"query": "q2", "passage": "p2"}]
 
@@ -62,11 +62,11 @@ def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
         list(read_records(find_source(str(tmp_path / "a.parquet"))))
 
 
-def test_words_inside_words_name_no_split() -> None:
-    assert [split_of_name(name) for name in ("training.csv", "dev-00001.csv", "trains.csv", "device.csv")] == [
-        *("train", "validation"),
-        *("", ""),
-    ]
+def test_a_date_past_pythons_last_one_does_not_matter_to_examples(tmp_path: Path) -> None:
+    columns = {"query": ["a"], "passage": ["b"], "when": pa.array([10**12], pa.timestamp("s"))}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    [record] = read_records(find_source(str(tmp_path / "a.parquet")))
+    assert record.values == {"query": "a", "passage": "b", "when": None}
 
 
 def test_json_beside_tables_is_about_them(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
@@ -27,6 +28,20 @@ def test_rows_of_one_passage_are_on_one_side_whatever_its_white_space() -> None:
     assert 0.25 < drawn.held_out.mean() < 0.35
     assert not drawn.leaks.any()
     assert len(np.unique(drawn.groups)) == 1000
+
+
+def test_a_text_is_on_one_side_whether_its_letters_are_one_character_or_several() -> None:
+    rows = [((unicodedata.normalize(form, f"꿀벌 {row}"),), "", "") for row in range(100) for form in ("NFC", "NFD")]
+    by_passage = sides(rows).held_out.reshape(100, 2)
+    assert (by_passage[:, 0] == by_passage[:, 1]).all()
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_held_out_query_is_not_trained_on_in_other_characters(form: str) -> None:
+    hashes = RowHashes()
+    hashes.add(Example({}, "", "validation", "", ("p",), query="Was heißt é?"))
+    hashes.add(Example({}, "", "train", "", ("other",), query=unicodedata.normalize(form, "was heisst É?")))
+    assert hashes.sides(0, 0.5).leaks.tolist() == [False, True]
 
 
 def test_documents_that_share_a_passage_are_one() -> None:

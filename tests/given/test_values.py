@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from engine.errors import UserError
 from engine.given.columns import find_columns
 from engine.given.source import Record
 from engine.given.values import (
@@ -89,6 +90,23 @@ def test_a_record_names_its_document_its_split_and_the_first_reason() -> None:
     assert example(query="q", passage="p", is_impossible=True).reason == "unanswerable"
     assert example(sentence1="a", sentence2="b", score="x").reason == "no number as score"
     assert example(sentence1="a", sentence2="b", score=1).texts == ("a", "b")
+
+
+@pytest.mark.parametrize("said", ["validation_matched", "test_unseen", "held-out", "holdout"])
+def test_a_row_is_held_out_whatever_word_says_so(said: str) -> None:
+    assert example(query="q", passage="p", split=said).split == "validation"
+
+
+@pytest.mark.parametrize("said", [None, " ", float("nan")])
+def test_a_row_may_say_no_split(said: object) -> None:
+    assert example(query="q", passage="p", split=said).split == ""
+
+
+@pytest.mark.parametrize("said", ["unseen", 2])
+def test_a_row_whose_word_says_neither_side_is_refused(said: object) -> None:
+    with pytest.raises(UserError, match=f"^F:1: the split '{said}' says neither") as caught:
+        example(query="q", passage="p", split=said)
+    assert "examples.columns.split=none" in caught.value.remedy
 
 
 def test_a_column_without_a_name_is_no_document() -> None:

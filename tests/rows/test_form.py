@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from engine.errors import UserError
-from engine.rows.form import leaves_open, sampling_columns, with_prompt
+from engine.rows.form import first_names, leaves_open, sampling_columns, with_prompt
 from engine.rows.source import find_source
 from engine.task.config import PromptKind, TaskConfig
 
@@ -16,6 +18,13 @@ from engine.task.config import PromptKind, TaskConfig
 def asked(folder: Path, **row: object) -> TaskConfig:
     (folder / "p.jsonl").write_text(json.dumps(row) + "\n")
     return with_prompt(TaskConfig(name="rows"), find_source(str(folder / "p.jsonl")))
+
+
+def test_of_several_files_the_one_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"prompt": ["x"]}), tmp_path / "a.parquet")
+    (tmp_path / "b.parquet").write_text("no table")
+    with pytest.raises(UserError, match=r"b\.parquet: cannot be read"):
+        first_names(find_source(str(tmp_path)))
 
 
 def test_columns_say_what_is_asked(tmp_path: Path) -> None:

@@ -25,6 +25,29 @@ def test_a_folder_is_read_by_its_one_kind_of_tables(tmp_path: Path) -> None:
         find_source(str(tmp_path))
 
 
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    texts = pa.array(["x"])
+    pq.write_table(pa.Table.from_arrays([texts, texts], names=["prompt", "prompt"]), tmp_path / "a.parquet")
+    with pytest.raises(UserError, match=r"a\.parquet: the column 'prompt' stands twice"):
+        next(read_tables(find_source(str(tmp_path))))
+
+
+def test_views_and_dictionaries_are_plain_at_every_depth(tmp_path: Path) -> None:
+    views, codes = pa.array(["x", "y"], pa.string_view()), pa.array(["x", "y"]).dictionary_encode()
+    ends, names = pa.array([0, 1, 2], pa.int32()), pa.array(["k", "k"])
+    columns = {
+        "view": views,
+        "struct": pa.StructArray.from_arrays([views, codes], ["a", "b"]),
+        "list": pa.ListArray.from_arrays(ends, pa.StructArray.from_arrays([codes], ["a"])),
+        "large": pa.LargeListArray.from_arrays(ends.cast(pa.int64()), codes),
+        "fixed": pa.FixedSizeListArray.from_arrays(views, 1),
+        "map": pa.MapArray.from_arrays(ends, names, views),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    [(_, _, table)] = read_tables(find_source(str(tmp_path)))
+    assert table.take([1, 0]).to_pylist() == pa.table(columns).to_pylist()[::-1]
+
+
 def test_what_synthmill_wrote_into_a_folder_is_no_row(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"prompt": "x"}\n')
     begin_run(tmp_path / "run", "name: run\n")

@@ -7,15 +7,24 @@ from pathlib import Path
 import pytest
 
 from engine.errors import UserError
-from engine.storage.csv_records import check_length, check_names, csv_records, table_rows
+from engine.storage.csv_records import check_length, check_names, csv_records, header_delimiter, table_rows
 
 
 def test_records_have_the_line_at_which_they_start(tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     file.write_text('sep=;\nname;k\n"two\nlines; ""so""";1\n\n  \n;\n' + "x" * 200_000 + ";2\n")
-    found = list(csv_records(file, ";", skipped_lines=1))
+    found = list(csv_records(file, ";"))
     assert found[:3] == [(2, ["name", "k"]), (3, ['two\nlines; "so"', "1"]), (7, ["", ""])]
     assert found[3] == (8, ["x" * 200_000, "2"])
+
+
+@pytest.mark.parametrize("line", ["sep=;", '"sep=;"', "\nSEP=;"])
+def test_a_line_that_names_the_delimiter_is_no_header(tmp_path: Path, line: str) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text(f"{line}\na,b;c\n1;2\n")
+    assert header_delimiter(file) == ";"
+    number = 3 + line.count("\n")
+    assert list(table_rows(file)) == [(f"{file}:{number}", {"a,b": "1", "c": "2"})]
 
 
 def test_broken_quoting_is_named_with_its_line(tmp_path: Path) -> None:

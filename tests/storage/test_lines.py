@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from engine.errors import UserError
 from engine.storage import lines
-from engine.storage.lines import NotTextError, UnreadableError, read_lines, read_objects, read_text
+from engine.storage.lines import NotTextError, UnreadableError, read_lines, read_objects, read_text, unreadable
 
 
 def test_lines_of_plain_and_gz_files_without_the_byte_order_mark(tmp_path: Path) -> None:
@@ -78,6 +79,22 @@ def test_a_missing_file_and_a_broken_link_are_told_apart(tmp_path: Path) -> None
         with pytest.raises(UnreadableError) as caught:
             read_text(tmp_path / name)
         assert remedy in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied"), "permission"),
+        (IsADirectoryError(errno.EISDIR, "Is a directory"), "name a file"),
+        (OSError(errno.EIO, "Input/output error"), "disk"),
+        (gzip.BadGzipFile("CRC check failed"), "damaged"),
+        (EOFError("Compressed file ended"), "not complete"),
+        (OSError("Couldn't deserialize thrift"), "damaged"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else value,
+)
+def test_the_way_out_depends_on_why_a_file_cannot_be_read(error: Exception, remedy: str) -> None:
+    assert remedy in unreadable(Path("a"), error).remedy
 
 
 @pytest.mark.parametrize("chunk_bytes", [1, 3, 1 << 20])

@@ -1,9 +1,11 @@
 """Hashes of texts and draws from them: fixed for ever, uniform, independent."""
 
+import unicodedata
+
 import numpy as np
 import pytest
 
-from engine.text.hashes import mix, text_hash, text_hashes, uniform
+from engine.text.hashes import mix, query_key, text_hash, text_hashes, uniform
 
 KEYS = text_hashes([f"text {number}" for number in range(20_000)])
 
@@ -17,6 +19,12 @@ def test_a_text_has_the_same_hash_on_every_machine() -> None:
 def test_many_texts_have_the_hashes_of_each() -> None:
     assert text_hashes(["passage", "é"]).tolist() == [text_hash("passage"), text_hash("é")]
     assert text_hashes([]).shape == (0,)
+
+
+def test_queries_count_as_equal_whatever_their_case_white_space_and_characters() -> None:
+    assert query_key(" Was  heißt\nÉ? ") == "was heisst é?"
+    query = "꿀벌 ǰ É?"
+    assert query_key(unicodedata.normalize("NFD", query)) == query_key(query) != query_key("꿀벌 j E?")
 
 
 @pytest.mark.parametrize(

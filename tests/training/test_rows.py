@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,14 @@ def test_queries_that_differ_in_case_or_spacing_are_one_key() -> None:
     assert keys.documents.tolist() == text_hashes(["d0", "d1"]).tolist()
     assert keys.negatives.tolist() == [text_hashes(row).tolist() for row in MINED_DOCUMENTS]
     assert row_keys(ROWS, NO_NEGATIVES).negatives.size == 0
+
+
+def test_queries_and_passages_that_differ_in_the_characters_of_a_letter_are_one_key() -> None:
+    names = ("query", "passage")
+    texts = pa.table({name: ["é", unicodedata.normalize("NFD", "é")] for name in names})
+    keys = row_keys(texts.append_column("document_id", pa.array(["d0", "d1"])), NO_NEGATIVES)
+    assert keys.queries[0] == keys.queries[1]
+    assert keys.passages[0] == keys.passages[1]
 
 
 def test_passages_that_differ_in_white_space_are_one_key() -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.documents.readers.fields import ID_FIELDS, TEXT_FIELDS, TITLE_FIELDS, Fields, usual_names
-from engine.storage.csv_records import allow_long_fields, check_length, csv_records
+from engine.storage.csv_records import allow_long_fields, check_length, check_names, csv_records, named_delimiter
 from engine.storage.lines import read_lines
 
 DELIMITERS = ("\t", "|", ";", ",")
@@ -26,8 +26,6 @@ SAMPLE_CHARACTERS = 1 << 18
 LEAST_TEXT_CHARACTERS = 20
 """A file without a header is known by the text in its first line, which is so long or has several words."""
 
-_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
-"""The first line by which Excel is told the delimiter."""
 _WITHOUT_HEADER = ("id", "text")
 """The columns of a table that has no header."""
 
@@ -41,8 +39,6 @@ class TableForm:
     """Names of the columns."""
     has_header: bool = True
     """Whether the first record holds the names; else it is a row."""
-    skipped_lines: int = 0
-    """The number of lines before the first record, without blank ones."""
 
 
 def read_table(
@@ -56,18 +52,20 @@ def read_table(
         tell: is called with a sentence where the file has no header.
 
     Raises:
-        UserError: broken quoting, a record of another length, or no column with the text, with file and line.
+        UserError: broken quoting, a record of another length, no column with the text, or two of one name, with file
+            and line.
     """
     allow_long_fields()
     form = find_form(file, fields)
     if form is None:
         return
-    records = csv_records(file, form.delimiter, skipped_lines=form.skipped_lines)
+    records = csv_records(file, form.delimiter)
     if form.has_header:
         line, _ = next(records)
         mark = "<TAB>" if form.delimiter == "\t" else form.delimiter
         hint = f"; where the first line is no header, add one such as {mark.join(('id', 'title', 'text'))}"
         fields.check(form.header, f"{file}:{line}", hint=hint)
+        check_names([name for name in form.header if name], f"{file}:{line}")
     else:
         tell(f"{file} has no header: its first column is read as the id, its second as the text")
     for line, record in records:
@@ -83,15 +81,15 @@ def find_form(file: Path, fields: Fields) -> TableForm | None:
         fields: names of the columns that were set, by which a header is known too.
     """
     lines = _sample(file)
-    named = _SEPARATOR_LINE.fullmatch(lines[0].rstrip("\r\n")) if lines else None
+    named = named_delimiter(lines[0]) if lines else ""
     lines = lines[1:] if named else lines
     if not lines:
         return None
-    delimiter, records = _best_split(lines, (named[1],) if named else DELIMITERS, fields)
+    delimiter, records = _best_split(lines, (named,) if named else DELIMITERS, fields)
     header = tuple(name.strip() for name in records[0])
     if _is_header(header, fields) or not _are_numbered_texts(records):
-        return TableForm(delimiter, header, skipped_lines=bool(named))
-    return TableForm(delimiter, _WITHOUT_HEADER, has_header=False, skipped_lines=bool(named))
+        return TableForm(delimiter, header)
+    return TableForm(delimiter, _WITHOUT_HEADER, has_header=False)
 
 
 def _sample(file: Path) -> list[str]:

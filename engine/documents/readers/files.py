@@ -3,7 +3,7 @@
 In: a folder or a file. Out: one `SourceDocument` per file (its relative path is its id) or per paragraph. Its title is
 the first heading, the `<title>` of a page, or the first line of a plain text where that stands apart. Markup that
 carries no words is removed; the words themselves are left as they are. HTML is read with the standard library's parser,
-which never fails on bad markup and needs nothing installed.
+which needs nothing installed.
 """
 
 from __future__ import annotations
@@ -11,22 +11,26 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from html.parser import HTMLParser
+from itertools import pairwise, zip_longest
 from pathlib import Path
 
 from engine.documents.readers.document import SourceDocument
 from engine.errors import UserError
 from engine.storage.lines import NotTextError, UnreadableError, read_json, read_text
 
-_FRONT_MATTER = re.compile(r"\A---[ \t]*\n.*?\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
+_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(?P<lines>.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
+_FRONT_KEY = re.compile(r"""["']?\w.*?:(?:[ \t].*)?""")
+_FRONT_INSIDE = re.compile(r"[ \t#\]}].*|-(?:[ \t].*)?|")
+"""The lines of front matter that begin a value, and those that go on with one or say nothing."""
 _FENCED = re.compile(r"^ {0,3}(```|~~~).*?^ {0,3}\1", re.MULTILINE | re.DOTALL)
-_MARKDOWN_HEADING = re.compile(
-    r"^ {0,3}#{1,6}[ \t]+(?P<title>[^\n]*?)[ \t#]*$|^(?P<underlined>[^\n]*\w[^\n]*)\n(?:=+|-{2,})[ \t]*$", re.MULTILINE
-)
-_RST_HEADING = re.compile(
-    r"^(?:([^\w\s])\1{2,}[ \t]*\n)?[ \t]*(?P<title>[^\n]*\w[^\n]*)\n([^\w\s])\3{2,}[ \t]*$", re.MULTILINE
-)
-_MARKED_SECTION = re.compile(r"<!\[(?!CDATA\[)[^<>]*>?")  # conditional comments; some make html.parser fail
+_HASHES = re.compile(r" {0,3}#{1,6}[ \t]+")
+_MARKDOWN_RULE = re.compile(r"(?:=+|-{2,})[ \t]*")
+_RST_RULE = re.compile(r"([^\w\s])\1{2,}[ \t]*")
+_WORD = re.compile(r"\w")
+_COMMENT_END = re.compile(r"--!?\s*>")
+_MARKED_SECTION = re.compile(r"<!\[(?:CDATA\[.*?\]\]>|[^<>]*>?)", re.DOTALL)
 _BLANK_LINES = re.compile(r"\A(?:[ \t]*\n)+")
 _TITLE_CHARACTERS = 120
 """The first line of a plain text is no title from so many characters on: it is a paragraph."""
@@ -37,6 +41,17 @@ _BLOCKS = {"address", "article", "aside", "blockquote", "br", "dd", "div", "dl",
 _BLOCKS |= {"figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "li", "main", "nav", "ol"}
 _BLOCKS |= {"option", "p", "pre", "section", "table", "tbody", "td", "th", "thead", "tr", "ul"}
 """Elements that start a new line."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Heading:
+    """Where a text has its first heading, in lines from 0."""
+
+    title: str
+    first: int
+    """The first line of it."""
+    end: int
+    """The line after it."""
 
 
 def read_tree(path: Path, files: Sequence[Path]) -> Iterator[SourceDocument]:
@@ -64,12 +79,21 @@ def parse_file(suffix: str, source: str) -> tuple[str, str]:
     """Returns title and text of a file's content."""
     source = source.replace("\r\n", "\n")
     if suffix in (".md", ".markdown"):
-        source = _FRONT_MATTER.sub("", source)
+        source = _without_front_matter(source)
         without_code = _FENCED.sub(lambda code: re.sub(r"[^\n]", " ", code[0]), source)
-        return _split_heading(source, _MARKDOWN_HEADING.search(without_code))
+        return _split_heading(source, _markdown_heading(without_code.split("\n")))
     if suffix == ".rst":
-        return _split_heading(source, _RST_HEADING.search(source))
+        return _split_heading(source, _rst_heading(source.split("\n")))
     return html_to_text(source) if suffix in (".html", ".htm") else _split_first_line(source)
+
+
+def _without_front_matter(source: str) -> str:
+    """Returns a Markdown text without the YAML before it; two rules around something else are part of the text."""
+    front = _FRONT_MATTER.match(source)
+    lines = [line.rstrip() for line in front["lines"].split("\n")] if front else []
+    begins = [line for line in lines if not _FRONT_INSIDE.fullmatch(line)]
+    is_front = bool(begins) and all(map(_FRONT_KEY.fullmatch, begins))
+    return source[front.end() :] if front and is_front else source
 
 
 def _split_first_line(source: str) -> tuple[str, str]:
@@ -85,19 +109,38 @@ def _split_first_line(source: str) -> tuple[str, str]:
     return "", source
 
 
-def _split_heading(source: str, heading: re.Match[str] | None) -> tuple[str, str]:
+def _markdown_heading(lines: Sequence[str]) -> _Heading | None:
+    """Finds the first heading: a line that begins with `#`, or one that is underlined."""
+    for number, (line, below) in enumerate(zip_longest(lines, lines[1:], fillvalue="")):
+        if hashes := _HASHES.match(line):
+            return _Heading(line[hashes.end() :].rstrip(" \t#").strip(), number, number + 1)
+        if _MARKDOWN_RULE.fullmatch(below) and _WORD.search(line):
+            return _Heading(line.strip(), number, number + 2)
+    return None
+
+
+def _rst_heading(lines: Sequence[str]) -> _Heading | None:
+    """Finds the first heading: a line that is underlined, and may have a line above it too."""
+    for number, (line, below) in enumerate(pairwise(lines)):
+        if _RST_RULE.fullmatch(below) and _WORD.search(line):
+            is_overlined = number > 0 and _RST_RULE.fullmatch(lines[number - 1]) is not None
+            return _Heading(line.strip(), number - is_overlined, number + 2)
+    return None
+
+
+def _split_heading(source: str, heading: _Heading | None) -> tuple[str, str]:
     """Returns the words of the heading, and the text, without the heading where it comes first: it is the title."""
     if heading is None:
         return "", source
-    title = next(words for words in heading.groupdict().values() if words is not None)
-    stands_first = not source[: heading.start()].strip()
-    return title.strip(), source[heading.end() :].lstrip("\n") if stands_first else source
+    lines = source.split("\n")
+    stands_first = not any(map(str.strip, lines[: heading.first]))
+    return heading.title, "\n".join(lines[heading.end :]).lstrip("\n") if stands_first else source
 
 
 def html_to_text(source: str) -> tuple[str, str]:
     """Returns title (`<title>`, else the first `<h1>`) and visible text of a page, one line per block element."""
     page = _Page()
-    page.feed(_MARKED_SECTION.sub("", source))
+    page.feed(source)
     page.close()
     lines = (" ".join(line.split()) for line in "".join(page.words).split("\n"))
     title = " ".join("".join(page.title or page.heading).split())
@@ -108,7 +151,8 @@ def read_squad(file: Path) -> Iterator[SourceDocument]:
     """Gives one document per distinct paragraph, named `<title>#<index>` by its position in the article, from 0.
 
     A paragraph that occurs again, in this article or another, is the same document. The form is that of SQuAD
-    (Rajpurkar et al. 2016), which KorQuAD and many others share. The file is parsed at once.
+    (Rajpurkar et al. 2016), which KorQuAD and many others share. The file is parsed at once. A paragraph without words
+    is a document that says so.
 
     Raises:
         UserError: malformed JSON with file and line, or JSON of another form.
@@ -119,7 +163,9 @@ def read_squad(file: Path) -> Iterator[SourceDocument]:
     for title, text in _paragraphs(content, file):
         index = indexes[title] = indexes.get(title, -1) + 1
         fingerprint = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-        if fingerprint not in seen:
+        if not text.strip():
+            yield SourceDocument(f"{title}#{index}", title, "", reason="no context")
+        elif fingerprint not in seen:
             seen.add(fingerprint)
             yield SourceDocument(f"{title}#{index}", title, text)
 
@@ -130,13 +176,24 @@ def _paragraphs(content: object, file: Path) -> Iterator[tuple[str, str]]:
         for number, article in enumerate(content["data"]):  # type: ignore[index]
             title = str(article.get("title") or f"article-{number}")
             for paragraph in article["paragraphs"]:
-                yield title, str(paragraph["context"])
+                yield title, _context(paragraph["context"])
     except (KeyError, TypeError, AttributeError):
         raise UserError(
             'is not of the SQuAD form {"data": [{"title", "paragraphs": [{"context"}]}]}',
             where=str(file),
             remedy="convert it to JSONL, one object with _id, title and text per line",
         ) from None
+
+
+def _context(value: object) -> str:
+    """Returns the text of a paragraph; empty where the file has null.
+
+    Raises:
+        TypeError: it is no text.
+    """
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"a paragraph is a {type(value).__name__}")
+    return value or ""
 
 
 class _Page(HTMLParser):
@@ -149,6 +206,19 @@ class _Page(HTMLParser):
         self.heading: list[str] = []
         self._open = dict.fromkeys((*_SILENT, "pre", "h1"), 0)
         self._headings = 0
+
+    def parse_comment(self, i: int, report: bool = True) -> int:  # noqa: ARG002 (html.parser's signature)
+        """Returns where a comment ends, as browsers see it: `<!-->` is one, and `--!>` ends one."""
+        end = _COMMENT_END.search(self.rawdata, i + 2)
+        return end.end() if end else -1
+
+    def parse_html_declaration(self, i: int) -> int:
+        """Returns where a declaration ends; html.parser fails on marked sections that it does not know.
+
+        Those are left out one by one, and what stands between two of them stays: `<![if !IE]>text<![endif]>`.
+        """
+        section = _MARKED_SECTION.match(self.rawdata, i)
+        return section.end() if section else super().parse_html_declaration(i)
 
     def handle_starttag(self, tag: str, attrs: Sequence[tuple[str, str | None]]) -> None:  # noqa: ARG002 (html.parser's signature)
         if tag in self._open:

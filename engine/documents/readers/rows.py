@@ -15,6 +15,7 @@ from engine.documents.readers.csv_table import read_table
 from engine.documents.readers.document import SourceDocument, content_id
 from engine.documents.readers.fields import ID_FIELDS, TEXT_FIELDS, TITLE_FIELDS, Columns, Fields, usual_names
 from engine.errors import UserError
+from engine.storage.csv_records import check_names
 from engine.storage.lines import read_objects
 from engine.text.first_places import FirstPlaces
 
@@ -68,7 +69,7 @@ def read_parquet(files: Sequence[Path], fields: Fields) -> Iterator[SourceDocume
     """Gives one document per row, read in batches and only the columns that may be needed.
 
     Raises:
-        UserError: not a Parquet file, a wrong column, or a duplicate id, with file and row (from 1).
+        UserError: not a Parquet file, a wrong column, two of one name, or a duplicate id, with file and row (from 1).
     """
     rows = (
         Row(index, number, values)
@@ -81,14 +82,17 @@ def read_parquet(files: Sequence[Path], fields: Fields) -> Iterator[SourceDocume
 def _parquet_rows(file: Path, fields: Fields) -> Iterator[dict[str, object]]:
     import pyarrow as pa
 
-    from engine.storage.parquet_records import open_parquet, parquet_batches
+    from engine.storage.parquet_records import open_parquet, parquet_batches, python_rows
 
     with open_parquet(file) as parquet:
         schema = parquet.schema_arrow
         fields.check(schema.names, str(file))
+        check_names(schema.names, str(file))
+        first = 1
         plain = [name for name in schema.names if not pa.types.is_nested(schema.field(name).type)]
         for batch in parquet_batches(parquet, _needed(schema.names, plain, fields)):
-            yield from batch.to_pylist()
+            yield from python_rows(batch, str(file), first)
+            first += len(batch)
 
 
 def _needed(names: Sequence[str], plain: Sequence[str], fields: Fields) -> list[str]:

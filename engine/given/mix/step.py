@@ -28,7 +28,7 @@ from engine.artifacts.forms import Form, given_schema
 from engine.errors import UserError
 from engine.given.mix.config import MixConfig
 from engine.text.groups import Booleans
-from engine.text.hashes import Hashes, Integers, mix, text_hashes, uniform
+from engine.text.hashes import Hashes, Integers, mix, query_key, text_hashes, uniform
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place
@@ -114,8 +114,8 @@ class _Measured:
 
 
 def _query_hashes(batch: pa.RecordBatch) -> Hashes:
-    """Hashes queries without regard to case and white space."""
-    return text_hashes([" ".join(query.casefold().split()) for query in batch["query"].to_pylist()])
+    """Hashes queries, equal ones alike."""
+    return text_hashes(list(map(query_key, batch["query"].to_pylist())))
 
 
 def _held_out(examples: ExamplesFolder, documents: DocumentsFolder) -> _Measured:

@@ -21,7 +21,7 @@ from engine.errors import UserError
 from engine.given.recast.config import RecastConfig
 from engine.search.analyser import make_analyser
 from engine.storage.texts import ChosenTexts, Texts, TextWriter
-from engine.text.hashes import Hashes, mix, text_hash
+from engine.text.hashes import Hashes, mix, query_key, text_hash
 
 if TYPE_CHECKING:
     from engine.artifacts.examples import ExamplesFolder
@@ -149,4 +149,4 @@ class NegativeDraw:
 
 
 def _answer_hash(query: str, passage_id: str) -> int:
-    return text_hash(" ".join(query.casefold().split()) + "\n" + passage_id)
+    return text_hash(query_key(query) + "\n" + passage_id)

@@ -32,6 +32,14 @@ def test_every_delimiter_with_every_line_end(tmp_path: Path, mark: str, end: str
     assert read(put(tmp_path / "a.csv", table(mark, end))) == [BEES, ANTS]
 
 
+def test_two_columns_of_one_name_are_refused_and_columns_without_any_are_not(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"a\.csv:1: the column 'text' stands twice"):
+        read(put(tmp_path / "a.csv", "id,text,text\n1,They dance.,They walk.\n"))
+    assert [document.text for document in read(put(tmp_path / "b.csv", "id,text,,\n1,They dance.,,\n"))] == [
+        "They dance."
+    ]
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_whatever_is_written_is_read_back(tmp_path: Path, end: str) -> None:
     """Texts are full of every delimiter, quote and line end, and records go on over lines and past the look."""

@@ -62,6 +62,11 @@ def test_a_single_file_of_a_tree(tmp_path: Path) -> None:
         ("<h1>Top</h1><style>p {}</style><pre>a\n  b</pre>", ("Top", "Top\na\nb")),
         ("a<br>b &lt;tag&gt; <b>c</b>d", ("", "a\nb <tag> cd")),
         ("<![if !x]>kept<![endif]><![weird<p>after", ("", "kept\nafter")),
+        ("<p>a<!--[if lt IE 9]><script src='x.js'></script><![endif]--><p>b<!-- c --><p>d", ("", "a\nb\nd")),
+        ("<!--[if !IE]><!-->a<!--<![endif]-->b<!--[if IE]>no<![endif]--> c", ("", "ab c")),
+        ("<!-->a<!--->b<!-- no --!>c<!-- no -- >d", ("", "abcd")),
+        ("<p>x</p><!<![endif]>[<p>rest</p>", ("", "x\n[\nrest")),
+        ("a<![CDATA[ <p>no ]]>b<![CDATA[<p>c", ("", "ab\nc")),
         ("<ul><li>1<li>2</ul><svg><title>no</title></svg>", ("", "1\n2")),
         ("", ("", "")),
     ],
@@ -102,6 +107,55 @@ def test_files_that_write_headings_have_no_other_titles(suffix: str) -> None:
     assert parse_file(".html", TITLED) == ("", "Bees They dance.")
 
 
+@pytest.mark.parametrize(
+    ("suffix", "source", "expected"),
+    [
+        (".md", "   ## Bees ##\n\nThey dance.", ("Bees", "They dance.")),
+        (".md", "Bees\n=\nThey dance.", ("Bees", "They dance.")),
+        (".md", "\n***\n---\nBees\n--", ("Bees", "\n***\n---\nBees\n--")),
+        (".md", "| a |\n|---|\n\n# Bees", ("Bees", "| a |\n|---|\n\n# Bees")),
+        (".rst", "\n***\n Bees\n***\nThey dance.", ("Bees", "They dance.")),
+        (".rst", "They\ndance\n~~~\n", ("dance", "They\ndance\n~~~\n")),
+        (".rst", "Bees\n--\n", ("", "Bees\n--\n")),
+    ],
+)
+def test_headings_of_files_that_write_them(suffix: str, source: str, expected: tuple[str, str]) -> None:
+    assert parse_file(suffix, source) == expected
+
+
+@pytest.mark.parametrize(
+    "front",
+    [
+        "og:title: A\n",
+        "# how\n\n'a b': 1\nlist:\n- x\n  y: z\n",
+        "when: 2024-01-01T10:00\r\nurl: http://x:1/\r\nmap: {\n  a\n}\n",
+    ],
+)
+@pytest.mark.parametrize("end", ["---\n", "...\n", "---"])
+def test_front_matter_is_no_text(front: str, end: str) -> None:
+    assert parse_file(".md", f"---\n{front}{end}")[1] == ""
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "---\nFirst part, prose.\n\nMore prose: this.\n---\nSecond part.\n",
+        "---\n- one\n- two\n\n---\nSecond part.\n",
+        "---\nNote: this.\nIt goes on.\n\n---\nSecond part.\n",
+    ],
+)
+def test_what_stands_between_two_rules_stays(source: str) -> None:
+    assert "Second part" in parse_file(".md", source)[1]
+    assert source.split("\n")[1] in parse_file(".md", source)[1]
+
+
+@pytest.mark.parametrize("suffix", [".md", ".rst"])
+def test_headings_are_looked_for_in_time_that_grows_with_a_line(suffix: str) -> None:
+    """A picture in a line is a megabyte of letters; a search that grows with their square would take hours."""
+    source = f"Some words\n\n![p](data:image/png;base64,{'aGVs' * 250_000})\n\n" + "lorem ipsum " * 100_000
+    assert parse_file(suffix, source) == ("", source)
+
+
 SQUAD = {
     "data": [
         {"title": "A_title", "paragraphs": [{"context": "one", "qas": []}, {"context": "two"}, {"context": "one"}]},
@@ -121,12 +175,23 @@ def test_squad_paragraphs_are_documents_once(tmp_path: Path) -> None:
     ]
 
 
+def test_a_paragraph_without_a_text_is_no_text(tmp_path: Path) -> None:
+    paragraphs = [{"context": None}, {"context": "two"}, {"context": " "}]
+    content = json.dumps({"data": [{"title": "A", "paragraphs": paragraphs}]})
+    assert read(put(tmp_path / "a.json", content)) == [
+        SourceDocument("A#0", "A", "", reason="no context"),
+        SourceDocument("A#1", "A", "two"),
+        SourceDocument("A#2", "A", "", reason="no context"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "where", "what"),
     [
         ("a.txt", b"\xef\xbb\xbfab\x80", "FILE: byte 5", "not UTF-8: the byte is 0x80"),
         ("a.json", '{\n"data": [,]}', "FILE:2", "malformed JSON"),
         ("a.json", '[{"text": "a"}]', "FILE", "not of the SQuAD form"),
+        ("a.json", '{"data": [{"paragraphs": [{"context": ["a"]}]}]}', "FILE", "not of the SQuAD form"),
     ],
 )
 def test_a_mistake_in_a_file_is_named(tmp_path: Path, name: str, content: bytes | str, where: str, what: str) -> None:

@@ -4,6 +4,8 @@ import gzip
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from engine.documents.readers.document import SourceDocument, content_id
@@ -113,6 +115,23 @@ def test_a_duplicate_in_another_shard_names_both(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f"duplicate id '2', first at {first}:1") as caught:
         read(tmp_path)
     assert caught.value.where == f"{second}:1"
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    texts = pa.array(["They dance."])
+    pq.write_table(pa.Table.from_arrays([texts, texts], names=["text", "text"]), tmp_path / "a.parquet")
+    with pytest.raises(UserError, match=r"a\.parquet: the column 'text' stands twice"):
+        read(tmp_path / "a.parquet")
+
+
+def test_a_kept_date_that_python_has_none_for_is_named(tmp_path: Path) -> None:
+    dates = pa.array([0, 10**12], pa.timestamp("s"))
+    file = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": ["They dance.", "They walk."], "date": dates}), file, row_group_size=1)
+    assert len(read(file)) == 2, "it is not read where it is not kept"
+    with pytest.raises(UserError, match="a value of 'date' cannot be read") as caught:
+        list(read_documents(find_source(str(file), Reader.auto), Fields(kept=("date",))))
+    assert caught.value.where == f"{file}: row 2"
 
 
 def test_a_duplicate_row_of_parquet_is_named(tmp_path: Path) -> None:

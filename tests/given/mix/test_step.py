@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -45,13 +46,14 @@ def inputs(tmp_path: Path) -> dict[str, Path]:
     (tmp_path / "documents").mkdir()
     pq.write_table(pa.Table.from_pylist(passages, PASSAGES), tmp_path / "documents" / "passages.parquet")
     generated = [example(n, f"d{n}", f"T{n}\ntext {n}", "validation" if n == 8 else "train") for n in range(9)]
-    lost = [example(9, "d9", "T9\ntext 9", "validation", "round_trip")]
+    lost = [example(9, "d9", "T9\ntext 9", "validation", "round_trip") | {"query": "é d9 9"}]
     given = [example(n, f"g{n}", f"given {n}") for n in range(4)]
     given += [
         example(4, "other", "text  9"),  # without its title, and with another white space
         example(5, "d8", "a part of it"),
         example(6, "g6", "given 6", "validation"),
-        example(7, "g7", "another answer") | {"query": "Q  d9 9"},  # what a held-out query asks, which was rejected
+        example(7, "g7", "another answer")
+        | {"query": unicodedata.normalize("NFD", "É  d9 9")},  # what a held-out query asks, which was rejected
     ]
     return {
         "documents": tmp_path / "documents",
