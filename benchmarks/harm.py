@@ -45,12 +45,12 @@ from engine.search.bm25 import Bm25Index
 from engine.search.encoder import Encoder, EncoderConfig
 from engine.search.order import Vectors
 from engine.search.systems import Bm25System, Search, System
+from engine.search.tuned import tuned_encoder
 from eval.evaluation import demonstration_queries
 from eval.retrieval.benchmark import load_benchmark
 from eval.retrieval.corpus import read_corpus
 from eval.retrieval.ranking import Results, measure
 from eval.synthetic import held_out_queries
-from eval.systems import tuned_encoder
 from training.families.bi_encoder import save_model
 from training.rows import held_out_documents, read_rows
 
