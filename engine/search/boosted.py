@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from engine.search.fusion import POOL, Gains, fuse, standardised
 from engine.search.order import Ranking, Rows
-from engine.search.systems import Search, System
+from engine.search.systems import Search, System, known_search
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,5 +42,4 @@ class BoostedSystem:
         def boosted(ranking: Ranking) -> NDArray[np.float64]:
             return np.asarray(self.gains(ranking) * np.where(ranking[0] >= 0, self.factors[ranking[0]], 1.0))
 
-        rows, scores = fuse([self.system.prepare(queries)(POOL)], [1.0], boosted, self.ranks_of_ids)
-        return lambda depth: (rows[:, :depth].copy(), scores[:, :depth].copy())
+        return known_search(fuse([self.system.prepare(queries)(POOL)], [1.0], boosted, self.ranks_of_ids))
