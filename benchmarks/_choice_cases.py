@@ -21,7 +21,7 @@ from engine.search.dense import DenseIndex
 from engine.search.embeddings import encode_passages_cached
 from engine.search.encoder import Encoder, EncoderConfig
 from engine.search.order import Vectors
-from engine.search.systems import Bm25System, Search, System
+from engine.search.systems import Bm25System, Search, System, vector_search
 from engine.storage.digests import digest
 from eval.retrieval.benchmark import Benchmark, load_benchmark, make_benchmark
 from eval.retrieval.corpus import Corpus, read_corpus
@@ -77,7 +77,7 @@ class CachedQueries:
         """Encodes the queries, or reads their vectors."""
         texts = list(queries)
         vectors = cached(self._folder, texts, lambda: self._encoder().encode_queries(texts))
-        return lambda depth: self._index.search(vectors, depth)
+        return vector_search(self._index, vectors)
 
 
 def cached(folder: Path, texts: Sequence[str], encode: Callable[[], Vectors]) -> Vectors:

@@ -180,8 +180,10 @@ class MadeSystem:
 
     def prepare(self, queries: Sequence[str]) -> Search:
         """Takes the vectors of all queries."""
+        from engine.search.systems import vector_search
+
         assert len(queries) == len(self.vectors), f"{len(queries)} queries, {len(self.vectors)} vectors"
-        return lambda depth: self.index.search(self.vectors, depth)
+        return vector_search(self.index, self.vectors)
 
 
 def evaluate_large(folder: str, passages: int, queries: int) -> dict[str, float]:

@@ -44,13 +44,13 @@ from engine.models.resolve import resolve_model
 from engine.search.bm25 import Bm25Index
 from engine.search.encoder import Encoder, EncoderConfig
 from engine.search.order import Vectors
-from engine.search.systems import Bm25System, Search, System
+from engine.search.systems import ALL, Bm25System, Search, System
+from engine.search.tuned import tuned_encoder
 from eval.evaluation import demonstration_queries
 from eval.retrieval.benchmark import load_benchmark
 from eval.retrieval.corpus import read_corpus
 from eval.retrieval.ranking import Results, measure
 from eval.synthetic import held_out_queries
-from eval.systems import tuned_encoder
 from training.families.bi_encoder import save_model
 from training.rows import held_out_documents, read_rows
 
@@ -99,7 +99,7 @@ class ExactSystem:
         from engine.search.dense import numpy_search
 
         encoded = self.encoder.encode_queries(list(queries))
-        return lambda depth: numpy_search(self.passage_ids, self.vectors, encoded, depth)
+        return lambda depth, numbers=ALL: numpy_search(self.passage_ids, self.vectors, encoded[numbers], depth)
 
 
 class Bench:

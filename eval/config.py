@@ -94,7 +94,7 @@ class ReportConfig(AskingConfig):
     price_per_cpu_hour: float = II("samples.price_per_cpu_hour")
     """Price of one core-hour, which is added to the price of GPUs; 0: unknown."""
     encoder: EncoderConfig = field(default_factory=encoder_of_base)
-    """How the base model reads texts; the tuned model is given the same prefixes and length."""
+    """How the base model reads texts, and the tuned one but for prefixes of its own where they are null."""
     indexes: list[str] = field(default_factory=list)
     """Kinds of approximate indexes to compare with exact search: hnsw, ivf_pq."""
     seed: int = II("seed")

@@ -44,6 +44,8 @@ from eval.systems import build_systems, deepest_reranked, scoring_once
 if TYPE_CHECKING:
     from engine.runtime.console import Console
     from engine.runtime.place import Place
+    from engine.search.encoder import Encoder
+    from engine.search.usage import Usage
     from eval.config import ReportConfig
 
 
@@ -69,6 +71,7 @@ class Evaluation:
         similarity: agreement with the grades of pairs, by the name of the set.
         crossfitted: nDCG@10 of the queries of `shown`, in the order of its scores, by each system whose figures are
             cross-fitted.
+        tuned: how the tuned model read texts; None where no model of that name was loaded.
     """
 
     corpus: Corpus
@@ -86,6 +89,7 @@ class Evaluation:
     reranking: Mapping[str, RerankCurve] = field(default_factory=dict)
     similarity: Mapping[str, SimilarityFigures] = field(default_factory=dict)
     crossfitted: Mapping[str, Floats] = field(default_factory=dict)
+    tuned: Usage | None = None
 
     @property
     def shown(self) -> Results:
@@ -138,7 +142,8 @@ def evaluate_systems(config: ReportConfig, inputs: Mapping[str, Path], place: Pl
     bootstrap, original_of = Bootstrap(config.resamples, config.seed), corpus.original_of
     fused = fuse_models(named, decided, config.k)
     decision = check_with_words(evaluation.decision, fused, config.decision_level, bootstrap, original_of)
-    evaluation = replace(evaluation, log=log, decision=decision, similarity=_similarity(config, inputs, systems, place))
+    evaluation = replace(evaluation, log=log, decision=decision, tuned=_encoders(systems)[TUNED].usage)
+    evaluation = replace(evaluation, similarity=_similarity(config, inputs, systems, place))
     if config.choice_queries:
         console.step("report", "choosing how to search")
         seen = choice_queries(config, inputs, benchmark)
@@ -188,10 +193,15 @@ def _similarity(
     """Measures base and tuned on the graded pairs of a file; nothing without one."""
     if SIMILARITY not in inputs:
         return {}
-    encoders = {system.name: system.encoder for system in systems if isinstance(system, DenseSystem)}
+    encoders = _encoders(systems)
     scorers = {name: cosines(encoders[name]) for name in (BASE, TUNED)}
     figures = similarity_of_file(config, inputs, scorers, place)
     return {SIMILARITY: figures} if figures else {}
+
+
+def _encoders(systems: Sequence[System]) -> dict[str, Encoder]:
+    """Returns the encoders among the systems, by the names of these."""
+    return {system.name: system.encoder for system in systems if isinstance(system, DenseSystem)}
 
 
 def _depth_curves(

@@ -160,4 +160,5 @@ def _settings(config: ReportConfig, model: StepRecord, evaluation: Evaluation, r
         encoder=config.encoder.settled(),
         training=model.config,
         held_out={"drawn": held_out.queries, "of": held_out.queries + cut} if cut else {},
+        tuned=evaluation.tuned,
     )

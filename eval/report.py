@@ -18,6 +18,7 @@ from engine.artifacts.documents import DocumentsRecord
 from engine.artifacts.report import ReportFolder
 from engine.errors import UserError
 from engine.search.encoder import EncoderConfig
+from engine.search.usage import Usage
 from engine.storage.typed import from_json_values, to_json_values
 from eval.cost import Cost
 from eval.data_quality.queries import DataQuality
@@ -263,11 +264,15 @@ class Settings:
     bm25: Bm25Settings
     bootstrap: BootstrapSettings
     encoder: EncoderConfig
-    """The encoder settings of the base model; the tuned model has the same prefixes and length."""
+    """The encoder settings of the base model, with the prefixes that it read with; the tuned model has the same length.
+    """
     training: Mapping[str, Any]
     """The part of the model step's config that is in its fingerprint; `Report.training` says what came of it."""
     held_out: Mapping[str, int] = field(default_factory=dict)
     """Where `report.max_held_out` applied: `drawn`, the number of held-out queries, and `of`, how many there were."""
+    tuned: Usage | None = None
+    """How the tuned model read texts, which are its own prefixes where none are configured; None in reports from before
+    that was written down."""
 
 
 @dataclass(frozen=True)

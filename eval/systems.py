@@ -12,14 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.search.cross_encoder import TRAINED
-from engine.search.pooling import Pooling
 from engine.search.reranked import RememberingScorer, RerankedSystem
 from engine.search.systems import Bm25System, DenseSystem, System
+from engine.search.tuned import tuned_encoder
 from eval.asking.systems import asked_systems, describe_asked
 from eval.config import FUSIONS_KEY, RERANKERS_KEY, cross_encoder
 from eval.fusions import SUM, fused_system, half_words, parse_sum
@@ -62,7 +61,13 @@ def describe(name: str) -> str:
 
 
 def build_systems(
-    config: ReportConfig, inputs: Mapping[str, Path], corpus: Corpus, analyser: Analyser, place: Place
+    config: ReportConfig,
+    inputs: Mapping[str, Path],
+    corpus: Corpus,
+    analyser: Analyser,
+    place: Place,
+    *,
+    tuned: EncoderConfig | None = None,
 ) -> list[System]:
     """Builds BM25, base and tuned over all passages, then further encoders, fusions and reranked systems.
 
@@ -72,6 +77,7 @@ def build_systems(
         corpus: the passages.
         analyser: how BM25 reads words.
         place: where the step runs; its cache has the passages that were encoded before.
+        tuned: the tuned encoder as a report measured it; None follows the config.
     """
     from engine.search.bm25_cached import Bm25Parameters, index_words_cached
 
@@ -79,8 +85,9 @@ def build_systems(
     bm25 = Bm25System(index_words_cached(inputs["documents"], analyser, place, parameters))
     assert bm25.index.ids == corpus.passage_ids, "the documents folder holds other passages than the corpus"
     base = dense_system("base", config.encoder, inputs["documents"], place)
-    tuned = dense_system("tuned", tuned_encoder(config.encoder, inputs["model"]), inputs["documents"], place)
-    systems: dict[str, System] = {system.name: system for system in (bm25, base, tuned)}
+    tuned = tuned or tuned_encoder(config.encoder, inputs["model"])
+    models = (base, dense_system("tuned", tuned, inputs["documents"], place))
+    systems: dict[str, System] = {system.name: system for system in (bm25, *models)}
     further = config.further_bases()
     systems |= {name: dense_system(name, encoder, inputs["documents"], place) for name, encoder in further.items()}
     named = config.named_systems()
@@ -157,8 +164,3 @@ def dense_system(name: str, config: EncoderConfig, documents: Path, place: Place
 
     passages = vectors_by(name, config, documents, place)
     return DenseSystem(name, load_named_encoder(name, config, place), DenseIndex(passages.ids, passages.vectors))
-
-
-def tuned_encoder(base: EncoderConfig, model: Path) -> EncoderConfig:
-    """Returns the settings of the base encoder with the folder of the tuned model, which says its pooling itself."""
-    return replace(base, model=str(model), pooling=Pooling.auto)

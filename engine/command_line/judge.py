@@ -129,6 +129,7 @@ def make_page(run_dir: Path, options: Options, console: Console) -> None:
     from eval.evaluation import analyser_of
     from eval.judging.folder import write_pool_folder
     from eval.judging.pool import make_pool
+    from eval.page.side_by_side import encoders_of
     from eval.retrieval.corpus import read_corpus
     from eval.systems import build_systems
 
@@ -138,7 +139,8 @@ def make_page(run_dir: Path, options: Options, console: Console) -> None:
     with place.console.waiting("judge", "reading the passages"):
         corpus = read_corpus(inputs["documents"])
         analyser: Analyser = analyser_of(config, corpus, place)
-    systems = build_systems(config, inputs, corpus, analyser, place)
+    _, tuned = encoders_of(run_dir)
+    systems = build_systems(config, inputs, corpus, analyser, place, tuned=tuned)
     with place.console.waiting("judge", f"searching for {len(queries):,} queries by {len(systems)} systems"):
         pool = make_pool(systems, corpus, queries, options.depth, config.seed)
     folder = write_pool_folder(run_dir, pool, run_dir.resolve().name, analyser.terms)

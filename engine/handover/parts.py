@@ -8,7 +8,7 @@ scores (`engine.search.order.rows_by_id`), so that whoever searches the files ne
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +25,9 @@ from engine.search.dense import DenseIndex, write_flat_index
 from engine.search.encoder import EncoderConfig
 from engine.search.named_models import load_named_cross_encoder, load_named_encoder, vectors_by
 from engine.search.order import rows_by_id
-from engine.search.pooling import Pooling
 from engine.search.systems import Bm25System, DenseSystem
+from engine.search.tuned import reported_tuned_encoder
+from engine.search.usage import Usage
 from engine.storage.typed import from_json_values
 
 if TYPE_CHECKING:
@@ -117,7 +118,9 @@ def write_meaning(
     """
     config = from_json_values(EncoderConfig, report["settings"]["encoder"])
     if model == "tuned":
-        config = replace(config, model=str(inputs["model"]), pooling=Pooling.auto)
+        reported = report["settings"].get("tuned")
+        usage = from_json_values(Usage, reported) if reported else None
+        config = reported_tuned_encoder(config, usage, inputs["model"])
     passages = vectors_by(model, config, inputs["documents"], place)
     encoder = load_named_encoder(model, config, place)
     write_encoder(resolve_model(config.model, key=_KEY), encoder, folder.encoder)

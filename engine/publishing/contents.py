@@ -1,13 +1,15 @@
 """What is published of finished folders: what loads and explains a model, and nothing that training left beside it.
 
-In: the folder of a model, and that of a system. Out: files with their paths in the repository. Only files of known
-kinds are taken, so that neither a checkpoint, an optimizer's state, a pickle nor the record of a step, which knows
-paths of this machine, can go along.
+In: the folder of a model, and that of a system. Out: files with their paths in the repository. Of a model its card
+and what `engine.models.files` says that a model is are taken, and of what else a system has, files of known kinds: so
+that neither a checkpoint, an optimizer's state, a pickle nor the record of a step, which knows paths of this machine,
+can go along, and the terms of the weights do.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +25,8 @@ WEIGHTS = ".safetensors"
 """The one kind of weights that is published."""
 _FOLDER_IN_CARD = "path/to/this/folder"
 """What stands in the card where a reader puts the model's place; in a repository that is its name."""
-_MODEL_KINDS = frozenset({WEIGHTS, ".json", ".txt", ".md", ".model", ".jinja", ".tiktoken"})
-_SYSTEM_KINDS = _MODEL_KINDS | {".jsonl", ".npz", ".npy", ".index", ".py"}
+_SYSTEM_KINDS = frozenset({".json", ".jsonl", ".md", ".txt", ".npz", ".npy", ".index", ".py"})
+"""The kinds of files of a system, but for those of its models."""
 _MATRICES = "adapter_config.json"
 """The file in which peft says which base a model's matrices belong to."""
 _MODELS_OF_SYSTEM = ("encoder", "reranker")
@@ -74,7 +76,7 @@ def model_files(folder: Path, repo: str) -> list[File]:
     Raises:
         UserError: it has no weights in safetensors, or stands by itself in one folder only.
     """
-    files = _files(folder, _MODEL_KINDS)
+    files = _of_model(folder)
     if any(file.path == _MATRICES for file in files):
         what = "holds matrices beside its weights, with the path of a base on this machine"
         raise UserError(what, where=str(folder), remedy="train the model with model.lora.merge=true")
@@ -89,18 +91,25 @@ def system_files(folder: Path) -> list[File]:
 
     Of its models only what a model is: they may have been copied from a user's folder.
     """
-    files = _files(folder, _SYSTEM_KINDS)
-    for part in _MODELS_OF_SYSTEM:
-        known = {f"{part}/{path.as_posix()}" for path in files_of_model(folder / part)}
-        files = [file for file in files if not file.path.startswith(f"{part}/") or file.path in known]
-    return [File(f"{SYSTEM}/{file.path}", file.content) for file in files]
+    inside = [path.relative_to(folder) for path in folder.rglob("*")]
+    beside = [path for path in inside if path.suffix in _SYSTEM_KINDS and path.parts[0] not in _MODELS_OF_SYSTEM]
+    parts = [Path(part, path) for part in _MODELS_OF_SYSTEM for path in files_of_model(folder / part)]
+    return [File(f"{SYSTEM}/{file.path}", file.content) for file in _files(folder, [*beside, *parts])]
 
 
-def _files(folder: Path, kinds: frozenset[str]) -> list[File]:
+def _of_model(folder: Path) -> list[File]:
+    return _files(folder, [Path(CARD), *files_of_model(folder)])
+
+
+def _files(folder: Path, paths: Iterable[Path]) -> list[File]:
+    """Takes those paths in a folder that are files of its own and hold something of what was finished."""
     root = folder.resolve()
-    paths = sorted(path for path in root.rglob("*") if path.is_file() and not path.is_symlink())
-    files = [File(path.relative_to(root).as_posix(), path) for path in paths if path.suffix in kinds]
-    return [file for file in files if file.path != RECORD and _NOT_PUBLISHED.isdisjoint(file.path.split("/"))]
+    named = [(path, root / path) for path in sorted(paths) if _NOT_PUBLISHED.isdisjoint(path.parts)]
+    return [
+        File(path.as_posix(), file)
+        for path, file in named
+        if file.is_file() and not file.is_symlink() and path != Path(RECORD)
+    ]
 
 
 def _with_name(card: File, repo: str) -> File:

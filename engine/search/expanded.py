@@ -15,7 +15,7 @@ import numpy as np
 
 from engine.search.fusion import POOL, fuse, standardised
 from engine.search.order import Ranking, Rows, blank_ranking
-from engine.search.systems import DenseSystem, Search, System
+from engine.search.systems import DenseSystem, Search, System, known_search, vector_search
 
 TextsOf = Callable[[str], Sequence[str]]
 """Gives the texts that were written for a query; none where the model wrote nothing that can be used."""
@@ -44,8 +44,7 @@ class RewrittenSystem:
         rankings = [self.system.prepare(queries)(POOL)]
         rankings += [self._search([texts[place : place + 1] for texts in written]) for place in range(most)]
         weights = [1.0, *(1 / most for _ in range(most))]
-        rows, scores = fuse(rankings, weights, standardised, self.ranks_of_ids)
-        return lambda depth: (rows[:, :depth].copy(), scores[:, :depth].copy())
+        return known_search(fuse(rankings, weights, standardised, self.ranks_of_ids))
 
     def _search(self, texts: Sequence[Sequence[str]]) -> Ranking:
         """Searches a text for each query; a query without one finds nothing by it."""
@@ -79,4 +78,4 @@ class HypotheticalSystem:
         owners = np.repeat(np.arange(len(queries)), list(map(len, written)))
         np.add.at(vectors, owners, passages)
         vectors /= 1 + np.array(list(map(len, written)), np.float32)[:, None]
-        return lambda depth: self.system.index.search(vectors, depth)
+        return vector_search(self.system.index, vectors)

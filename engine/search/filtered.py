@@ -23,7 +23,7 @@ from engine.search.fusion import FusedSystem, Part
 from engine.search.order import Ranking, Rows, best_positions, blank_ranking, rows_by_id
 from engine.search.reranked import RerankedSystem
 from engine.search.stored_queries import StoredQueriesSystem
-from engine.search.systems import Bm25System, DenseSystem, Search, System
+from engine.search.systems import ALL, Bm25System, DenseSystem, Numbers, Search, System, numbered
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +87,7 @@ class _AllowedBm25:
     is_allowed: NDArray[np.bool_]
 
     def prepare(self, queries: Sequence[str]) -> Search:
-        return lambda depth: self._search(queries, depth)
+        return lambda depth, numbers=ALL: self._search(numbered(queries, numbers), depth)
 
     def _search(self, queries: Sequence[str], depth: int) -> Ranking:
         """Drops passages that share no word with the query, but keeps the first, as `Bm25System` does."""
@@ -120,8 +120,8 @@ class _AllowedDense:
     def prepare(self, queries: Sequence[str]) -> Search:
         vectors = self.encoder.encode_queries(list(queries))
 
-        def search(depth: int) -> Ranking:
-            found, scores = self.index.search(vectors, depth)
+        def search(depth: int, numbers: Numbers = ALL) -> Ranking:
+            found, scores = self.index.search(vectors[numbers], depth)
             return self.rows[found], scores
 
         return search

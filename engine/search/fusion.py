@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.search.order import Ranking, Rows, blank_ranking
-from engine.search.systems import Search, System
+from engine.search.systems import Search, System, known_search
 
 POOL = 100
 """The number of passages that each system adds to a fusion."""
@@ -90,8 +90,7 @@ class FusedSystem:
         if len(parts) == 1:
             return searches[0]
         rankings = [search(POOL) for search in searches]
-        rows, scores = fuse(rankings, [part.weight for part in parts], self.gains, self.ranks_of_ids)
-        return lambda depth: (rows[:, :depth].copy(), scores[:, :depth].copy())
+        return known_search(fuse(rankings, [part.weight for part in parts], self.gains, self.ranks_of_ids))
 
 
 @dataclass(frozen=True)
@@ -108,9 +107,9 @@ class FoundSystem:
 
     def prepare(self, queries: Sequence[str]) -> Search:
         """Returns what was found, to any depth up to the one that is kept."""
-        rows, scores = self.ranking
-        assert len(queries) == len(rows), f"{len(queries)} queries, where {len(rows)} were searched"
-        return lambda depth: (rows[:, :depth].copy(), scores[:, :depth].copy())
+        searched = len(self.ranking[0])
+        assert len(queries) == searched, f"{len(queries)} queries, where {searched} were searched"
+        return known_search(self.ranking)
 
 
 def fuse(rankings: Sequence[Ranking], weights: Sequence[float], gains: Gains, ranks_of_ids: Rows) -> Ranking:

@@ -87,24 +87,28 @@ class Metadata:
         return is_allowed
 
     def factors(self, boosts: Sequence[str], key: str = BOOST) -> NDArray[np.float64]:
-        """Computes the product of all boosts for each passage, (n,); see `allowed`."""
-        factors = np.ones(self.fields.num_rows)
+        """Computes the product of all boosts for each passage, (n,), 0 where no number holds it; see `allowed`."""
+        return np.asarray(np.exp2(self.log_factors(boosts, key)))
+
+    def log_factors(self, boosts: Sequence[str], key: str = BOOST) -> NDArray[np.float64]:
+        """Computes the base-2 logarithm of the product of all boosts for each passage, (n,); see `allowed`."""
+        logs = np.zeros(self.fields.num_rows)
         for boost in boosts:
             where = f"{key}.{boost}"
             target, _, amount = boost.rpartition(":")
             if _CONDITION.fullmatch(target):
-                factors[self._meets(target, where)] *= _factor(amount, where)
+                logs[self._meets(target, where)] += np.log2(_factor(amount, where))
             else:
-                factors *= self._freshness(boost, where)
-        return factors
+                logs -= self._half_lives(boost, where)
+        return logs
 
-    def _freshness(self, boost: str, where: str) -> NDArray[np.float64]:
-        """Computes what each passage counts by its age, above 0 and 1 at most."""
+    def _half_lives(self, boost: str, where: str) -> NDArray[np.float64]:
+        """Computes by how many half-lives each passage is older than the newest, (n,)."""
         field, _, written = boost.partition("=")
         ages = self._ages(field.strip(), where)
         if written.strip() != NEWEST:
-            return np.asarray(0.5 ** (ages / _half_life(written, where)))
-        return np.asarray(0.5 ** (ages / max(float(np.median(ages)), _LEAST_DAYS)))
+            return np.asarray(ages / _half_life(written, where))
+        return np.asarray(ages / max(float(np.median(ages)), _LEAST_DAYS))
 
     def _meets(self, condition: str, where: str) -> NDArray[np.bool_]:
         """Tells which passages meet one condition."""
@@ -165,7 +169,7 @@ def with_metadata(
             shown = " ".join(f"{WHERE}.{condition}" for condition in where)
             raise UserError("no passage meets this", where=shown, remedy="ask for less")
         system = FilteredSystem(system.name, system, is_allowed)
-    return BoostedSystem(system.name, system, metadata.factors(boost), ranks_of_ids) if boost else system
+    return BoostedSystem(system.name, system, metadata.log_factors(boost), ranks_of_ids) if boost else system
 
 
 def type_name(kind: pa.DataType) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from engine.search.fusion import POOL
 from engine.search.order import Ranking, Rows, Scores
-from engine.search.systems import Search, System
+from engine.search.systems import Search, System, known_search
 
 ScoresOf = Callable[[str], tuple[Rows, NDArray[np.float64]]]
 """Gives the passages of a query that a model was asked about, and its scores, NaN where it could not be asked."""
@@ -43,7 +43,7 @@ class ReorderedSystem:
         rows, scores = self.first.prepare(queries)(POOL)
         for number, (asked, figures) in enumerate(said):
             rows[number], scores[number] = reordered((rows[number], scores[number]), asked, figures, self.weight)
-        return lambda depth: (rows[:, :depth].copy(), scores[:, :depth].copy())
+        return known_search((rows, scores))
 
 
 def reordered(ranking: Ranking, asked: Rows, figures: NDArray[np.float64], weight: float) -> Ranking:

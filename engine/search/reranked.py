@@ -16,7 +16,7 @@ from typing import Protocol
 import numpy as np
 
 from engine.search.order import Ranking, Rows, Scores
-from engine.search.systems import Search, System
+from engine.search.systems import ALL, Numbers, Search, System, known_search
 
 _QUERIES_AT_ONCE = 64
 """The queries whose pairs are made at a time, so that memory does not grow with their number."""
@@ -103,14 +103,16 @@ class _RerankedSearch:
         self._found: Ranking | None = None
         self._scores: Scores | None = None
 
-    def __call__(self, depth: int) -> Ranking:
+    def __call__(self, depth: int, numbers: Numbers = ALL) -> Ranking:
         system, deepest = self._system, max(depth, self._system.depth)
-        if self._found is None or deepest > self._searched:
+        if self._found is None or (isinstance(numbers, slice) and deepest > self._searched):
             self._found, self._searched = self._search(deepest), deepest
         if self._scores is None:
             pool = self._found[0][:, : system.depth]
             self._scores = score_pool(system.scorer, self._queries, system.texts, pool)
-        rows, ordered = rescored(self._found, self._scores, system.ranks_of_ids)
+        is_known = deepest <= self._searched
+        found = known_search(self._found)(deepest, numbers) if is_known else self._search(deepest, numbers)
+        rows, ordered = rescored(found, self._scores[numbers], system.ranks_of_ids)
         return rows[:, :depth], ordered[:, :depth]
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from engine.search.fusion import fuse
 from engine.search.order import Ranking, Rows
-from engine.search.systems import Search, System
+from engine.search.systems import Search, System, known_search
 from engine.text.words import words
 
 NEAREST = 200
@@ -56,11 +56,9 @@ class StoredQueriesSystem:
         passages = np.where(rows >= 0, self.passage_of[rows], -1) if len(self.passage_of) else rows
         found = passages, scores[:, :NEAREST]
         if self.sums:
-            found_rows, sums = fuse([found], [1.0], _above_last, self.ranks_of_ids)
-        else:
-            first = np.where(_is_first(passages), passages, -1)
-            found_rows, sums = fuse([(first, found[1])], [1.0], _as_they_are, self.ranks_of_ids)
-        return lambda depth: (found_rows[:, :depth].copy(), sums[:, :depth].copy())
+            return known_search(fuse([found], [1.0], _above_last, self.ranks_of_ids))
+        first = np.where(_is_first(passages), passages, -1)
+        return known_search(fuse([(first, found[1])], [1.0], _as_they_are, self.ranks_of_ids))
 
     @cached_property
     def _numbers(self) -> dict[str, int]:

@@ -7,19 +7,33 @@ and searches them to any depth, so that a deeper search does not encode them aga
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from engine.search.order import Ranking, VectorIndex
+import numpy as np
+
+from engine.search.order import Ranking, Rows, VectorIndex, Vectors
 
 if TYPE_CHECKING:
     from engine.search.bm25 import Bm25Index
     from engine.search.encoder import Encoder
 
-Search = Callable[[int], Ranking]
-"""Takes a depth and gives what one system finds for a fixed list of queries: rows of passages and their scores, best
-first, both of shape (queries, depth); row -1 fills up where there are fewer."""
+Numbers = Rows | slice
+"""The numbers of some queries of a list, as an index into arrays with a row for each query."""
+ALL = slice(None)
+"""The numbers of all queries."""
+
+
+class Search(Protocol):
+    """What one system finds for a fixed list of queries."""
+
+    def __call__(self, depth: int, numbers: Numbers = ALL) -> Ranking:
+        """Finds passages for those queries: rows and scores, best first, both (numbers, depth).
+
+        Row -1 fills up where there are fewer. What is found for a query does not depend on the others that are asked
+        for, so that whoever needs more for a few of them searches for these alone.
+        """
 
 
 class System(Protocol):
@@ -33,6 +47,30 @@ class System(Protocol):
         """Does once what does not depend on the depth of the search, such as encoding the queries."""
 
 
+def known_search(ranking: Ranking) -> Search:
+    """Returns the search of what is known of all queries, to any depth up to its width."""
+    rows, scores = ranking
+
+    def search(depth: int, numbers: Numbers = ALL) -> Ranking:
+        return rows[numbers, :depth].copy(), scores[numbers, :depth].copy()
+
+    return search
+
+
+def vector_search(index: VectorIndex, vectors: Vectors) -> Search:
+    """Returns the search by the vectors of all queries, (queries, dim)."""
+
+    def search(depth: int, numbers: Numbers = ALL) -> Ranking:
+        return index.search(vectors[numbers], depth)
+
+    return search
+
+
+def numbered(queries: Sequence[str], numbers: Numbers) -> list[str]:
+    """Returns the texts of some queries of a list."""
+    return [queries[number] for number in np.arange(len(queries))[numbers].tolist()]
+
+
 @dataclass(frozen=True)
 class Bm25System:
     """BM25 over the terms of an analyser, in the form that Lucene uses."""
@@ -42,7 +80,7 @@ class Bm25System:
 
     def prepare(self, queries: Sequence[str]) -> Search:
         """Prepares nothing, since BM25 reads the queries as they are."""
-        return lambda depth: self._search(queries, depth)
+        return lambda depth, numbers=ALL: self._search(numbered(queries, numbers), depth)
 
     def _search(self, queries: Sequence[str], depth: int) -> Ranking:
         """Drops passages that share no word with the query, but keeps the first, so that every query has a result."""
@@ -61,5 +99,4 @@ class DenseSystem:
 
     def prepare(self, queries: Sequence[str]) -> Search:
         """Encodes the queries."""
-        vectors = self.encoder.encode_queries(list(queries))
-        return lambda depth: self.index.search(vectors, depth)
+        return vector_search(self.index, self.encoder.encode_queries(list(queries)))

@@ -21,6 +21,7 @@ from engine.artifacts.model import ModelFolder
 from engine.search.cross_encoder import CrossEncoder, CrossEncoderConfig
 from engine.search.encoder import Encoder
 from engine.search.named_models import load_named_cross_encoder, load_named_encoder
+from engine.search.tuned import tuned_encoder
 from eval.classification.figures import ClassificationFigures
 from eval.classification.measure import LABELLED, held_out_texts, measure_labels, read_texts, trained_texts
 from eval.classification.model import load_classifier
@@ -40,7 +41,6 @@ from eval.similarity.file import similarity_of_file
 from eval.similarity.measure import SIMILARITY, PairScores, cosines, measure_similarity, probabilities
 from eval.sweeps.measuring import clusters_of
 from eval.synthetic import held_out_queries
-from eval.systems import tuned_encoder
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place

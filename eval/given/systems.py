@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.search.systems import Bm25System, DenseSystem, System
+from engine.search.tuned import tuned_encoder
 from eval.config import FUSIONS_KEY, RERANKERS_KEY
 from eval.entries import RerankerEntry
 from eval.evaluation import analyser_of
 from eval.fusions import fused_system, half_words
-from eval.systems import dense_system, reranked_systems, tuned_encoder
+from eval.systems import dense_system, reranked_systems
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place

@@ -15,12 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
+from engine.search.order import Rows, Scores
 from engine.search.systems import Search, System
 from engine.storage.digests import digest
 from engine.storage.files import write_json
 from engine.storage.typed import from_json_values, to_json_values
 from engine.text.hashes import text_hash
 from eval.retrieval.corpus import Corpus
+from eval.retrieval.ranking import search_until_enough
 
 PREFIX = "pool-"
 """The beginning of every pool's name; without it a spreadsheet might read the digits as a number."""
@@ -103,19 +105,15 @@ def best_passages(search: Search, corpus: Corpus, count: int) -> list[list[int]]
     It searches deeper until the passages belong to enough documents, as `ranking.search_documents` does.
     """
     num_passages = len(corpus.passage_ids)
-    depth = min(count, num_passages)
-    while True:
-        rows, _ = search(depth)
-        is_found = rows >= 0
-        firsts = []
-        for query, taken in enumerate(is_found):
-            passages = rows[query, taken]
-            first = np.sort(np.unique(corpus.document_of[passages], return_index=True)[1])
-            firsts.append([int(row) for row in passages[first][:count]])
-        short = any(len(best) < count and taken.all() for best, taken in zip(firsts, is_found, strict=True))
-        if depth == num_passages or not short:
-            return firsts
-        depth = min(2 * depth, num_passages)
+    firsts: dict[int, list[int]] = {}
+
+    def is_short(query: int, passages: Rows, _: Scores) -> bool:
+        first = np.sort(np.unique(corpus.document_of[passages], return_index=True)[1])
+        firsts[query] = passages[first][:count].tolist()
+        return len(firsts[query]) < count
+
+    search_until_enough(search, min(count, num_passages), num_passages, is_short)
+    return [firsts[query] for query in range(len(firsts))]
 
 
 def write_pool(folder: Path, pool: Pool) -> None:

@@ -18,10 +18,10 @@ from engine.artifacts.report import ReportFolder
 from engine.errors import UserError
 from engine.search.encoder import EncoderConfig
 from engine.search.systems import DenseSystem
+from engine.search.tuned import reported_tuned_encoder
 from eval.page.texts import excerpt
 from eval.report import read_report
 from eval.retrieval.corpus import Corpus
-from eval.systems import tuned_encoder
 
 EXCERPT_CHARACTERS = 120
 """The characters that are shown of a passage."""
@@ -51,8 +51,8 @@ def encoders_of(run_dir: Path) -> tuple[EncoderConfig, EncoderConfig]:
     if not ReportFolder(run_dir / "report").report_file.is_file():
         remedy = "run it to its end, or name another run"
         raise UserError("has no finished report", where=f"run {run_dir}", remedy=remedy)
-    base = read_report(run_dir / "report").settings.encoder
-    return base, tuned_encoder(base, (run_dir / "model").resolve())
+    settings = read_report(run_dir / "report").settings
+    return settings.encoder, reported_tuned_encoder(settings.encoder, settings.tuned, (run_dir / "model").resolve())
 
 
 def find_hits(systems: list[DenseSystem], question: str, k: int) -> list[list[Hit]]:

@@ -14,10 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from engine.search.cross_encoder import TRAINED, TRAINED_INPUT
 from engine.search.order import Ranking, blank_ranking
 from engine.search.reranked import RerankedSystem
-from engine.search.systems import Search, System
+from engine.search.systems import ALL, Numbers, Search, System
 from eval.crossfit import CHOSEN, Chosen
 from eval.entries import RerankerEntry
 from eval.report import Recommendation, RerankerGain
@@ -98,14 +100,16 @@ class _ChosenWithoutEach:
         """Prepares each of the systems for all queries, as they are remembered."""
         searches = [(rows, self._system(*chosen).prepare(queries)) for chosen, rows in self._rows.items()]
 
-        def search(depth: int) -> Ranking:
-            found = [(rows, query_search(depth)) for rows, query_search in searches]
+        def search(depth: int, numbers: Numbers = ALL) -> Ranking:
+            found = [(rows, query_search(depth, numbers)) for rows, query_search in searches]
             widest = max(ranked.shape[1] for _, (ranked, _) in found)
-            passages, scores = blank_ranking(len(queries), widest)
+            asked = np.arange(len(queries))[numbers]
+            passages, scores = blank_ranking(len(asked), widest)
             passages[:] = -1
             for rows, (ranked, ranked_scores) in found:
-                passages[rows, : ranked.shape[1]] = ranked[rows]
-                scores[rows, : ranked.shape[1]] = ranked_scores[rows]
+                places = np.isin(asked, rows)
+                passages[places, : ranked.shape[1]] = ranked[places]
+                scores[places, : ranked.shape[1]] = ranked_scores[places]
             return passages, scores
 
         return search

@@ -12,9 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from engine.search.approximate import ApproximateIndex
 from engine.search.index_settings import IndexKind, IndexSettings, IvfPq, fitting_settings, too_few
-from engine.search.order import Rows, VectorIndex, Vectors
+from engine.search.order import Ranking, VectorIndex, Vectors
 from engine.search.systems import DenseSystem
 from engine.text.hashes import text_hash
 from eval.counting import counting
@@ -27,6 +29,9 @@ EXACT = "exact"
 """The name of the row that all others are compared with."""
 DEPTHS = (10, 100)
 """The depths at which recall is measured."""
+_SAME_SCORE = 1e-6
+"""Scores that differ by a smaller share are one: vectors of one text differ by so little if they were encoded beside
+other texts."""
 _MOST_QUERIES = 1000
 """The most queries that recall is measured on, drawn by hashes of their texts."""
 
@@ -36,7 +41,7 @@ class IndexFigures:
     """One index; without figures where it was not built."""
 
     recall: Mapping[str, float] = field(default_factory=dict)
-    """The share of the exact first k passages that are among its first k, by k, mean over the queries."""
+    """The share of its first k passages that score no less than the exact k-th, by k, mean over the queries."""
     search: Percentiles | None = None
     """The time from vector to passages, one query at a time; None where no latency is measured."""
     bytes: int = 0
@@ -86,7 +91,7 @@ def compare_indexes(
     exact, texts = system.index, sorted(set(queries), key=text_hash)[:_MOST_QUERIES]
     vectors = system.encoder.encode_queries(texts)
     rows, dim = exact.vectors.shape
-    found, _ = exact.search(vectors, DEPTHS[-1])
+    found = exact.search(vectors, DEPTHS[-1])
     figures = {
         EXACT: IndexFigures(
             recall=recall(found, found),
@@ -102,9 +107,9 @@ def compare_indexes(
 
 
 def _built(
-    kind: IndexKind, exact: VectorIndex, searched: tuple[Vectors, Rows], repetitions: int, seed: int
+    kind: IndexKind, exact: VectorIndex, searched: tuple[Vectors, Ranking], repetitions: int, seed: int
 ) -> IndexFigures:
-    """Builds one index beside the exact one, and measures it on queries of which the exact rows are known."""
+    """Builds one index beside the exact one, and measures it on queries of which the exact ranking is known."""
     vectors, found = searched
     rows, dim = exact.vectors.shape
     if reason := too_few(kind, rows):
@@ -114,7 +119,7 @@ def _built(
     index = ApproximateIndex.build(exact.ids, exact.vectors, settings, seed=seed)
     seconds = time.monotonic() - started
     return IndexFigures(
-        recall=recall(found, index.search(vectors, DEPTHS[-1])[0]),
+        recall=recall(found, index.search(vectors, DEPTHS[-1])),
         search=search_latency(index, vectors, repetitions),
         bytes=index.num_bytes(),
         build_seconds=round(seconds, 3),
@@ -122,19 +127,28 @@ def _built(
     )
 
 
-def recall(exact: Rows, found: Rows) -> dict[str, float]:
-    """Computes the share of the exact first k rows that are among the first k found, mean over the queries.
+def recall(exact: Ranking, found: Ranking) -> dict[str, float]:
+    """Computes how many of the k rows to find another search found, as a share, mean over the queries.
+
+    A row is one of these where it scores no less than the exact k-th row. Where a text stands in many passages, more
+    than k rows may score alike, and the ids that put some of them first in an exact search tell nothing of an index.
 
     Args:
-        exact: rows by exact search, (queries, depth).
-        found: rows by another one, (queries, depth); -1 stands for none.
+        exact: rows and scores by exact search, (queries, depth).
+        found: rows and exact scores by another one, best first, (queries, depth); row -1 stands for none.
 
     Returns:
         The recall by k, for each of `DEPTHS`.
     """
-    return {
-        str(depth): float((exact[:, :depth, None] == found[:, None, :depth]).any(axis=2).mean()) for depth in DEPTHS
-    }
+    return {str(depth): _recall(exact, found, depth) for depth in DEPTHS}
+
+
+def _recall(exact: Ranking, found: Ranking, depth: int) -> float:
+    _, wanted = exact
+    rows, scores = (part[:, : min(depth, wanted.shape[1])] for part in found)
+    least = wanted[:, :depth][:, -1:]
+    is_hit = (rows >= 0) & (scores >= least - _SAME_SCORE * np.abs(least))
+    return float(is_hit.mean())
 
 
 def _settings(settings: IndexSettings, rows: int) -> dict[str, int]:

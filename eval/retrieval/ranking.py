@@ -18,7 +18,7 @@ import numpy as np
 
 from engine.search.order import Ranking, Rows
 from engine.search.order import Scores as PassageScores
-from engine.search.systems import Search, System
+from engine.search.systems import ALL, Numbers, Search, System
 from eval.counting import counting
 from eval.retrieval.benchmark import Benchmark
 from eval.retrieval.corpus import Corpus
@@ -123,17 +123,44 @@ def search_documents(search: Search, owner: Owner, corpus: Corpus, count: int) -
     """
     num_passages = len(corpus.passage_ids)
     depth = min(count * -(-num_passages // max(1, len(corpus.number_of))), num_passages)
-    while True:
-        rows, scores = search(depth)
+    documents: dict[int, Ranking] = {}
+
+    def is_short(query: int, rows: Rows, scores: PassageScores) -> bool:
+        documents[query] = best_passages(owner(query, rows), scores)
+        return len(documents[query][0]) < count
+
+    search_until_enough(search, depth, num_passages, is_short)
+    return [documents[query] for query in range(len(documents))]
+
+
+def search_until_enough(
+    search: Search, depth: int, num_passages: int, is_short: Callable[[int, Rows, PassageScores], bool]
+) -> None:
+    """Searches for all queries, and twice as deep, again and again, for those alone that lack something.
+
+    One query beside a text that stands in thousands of passages then costs a deep search, and not one for every query.
+
+    Args:
+        search: finds passages.
+        depth: how deep it searches first.
+        num_passages: the number of passages, where no search can go deeper.
+        is_short: takes the number of a query, and the rows and scores that were found for it, and tells whether it
+            needs more. It is asked again where more was found.
+    """
+    numbers: Numbers = ALL
+    queries: list[int] | None = None
+    while queries is None or queries:
+        rows, scores = search(depth, numbers)
+        searched = range(len(rows)) if queries is None else queries
         is_found = rows >= 0
-        documents = [
-            best_passages(owner(query, rows[query, taken]), scores[query, taken])
-            for query, taken in enumerate(is_found)
+        queries = [
+            query
+            for place, query in enumerate(searched)
+            if is_short(query, rows[place, is_found[place]], scores[place, is_found[place]]) and is_found[place].all()
         ]
-        short = [len(numbers) < count and taken.all() for (numbers, _), taken in zip(documents, is_found, strict=True)]
-        if depth == num_passages or not any(short):
-            return documents
-        depth = min(2 * depth, num_passages)
+        if depth == num_passages:
+            return
+        depth, numbers = min(2 * depth, num_passages), np.array(queries, np.int64)
 
 
 def best_passages(documents: Rows, scores: PassageScores) -> Ranking:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from engine.search.order import Ranking
-from engine.search.systems import Search, System
+from engine.search.systems import ALL, Numbers, Search, System, known_search
 
 
 class RememberedSystem:
@@ -63,15 +63,22 @@ class SearchedOnce:
 
 
 class _DeepestSearch:
-    """A search that is done again only where more is asked for than ever before."""
+    """A search that is done again only where more is asked for than ever before, of all queries or of some of them."""
 
     def __init__(self, search: Search) -> None:
         self._search = search
-        self._depth = 0
-        self._ranking: Ranking | None = None
+        self._known: dict[str, tuple[int, Search]] = {}
+        """The depth of the deepest search, and what was found, by the numbers of the queries."""
 
-    def __call__(self, depth: int) -> Ranking:
-        if self._ranking is None or depth > self._depth:
-            self._depth, self._ranking = depth, self._search(depth)
-        rows, scores = self._ranking
-        return rows[:, :depth].copy(), scores[:, :depth].copy()
+    def __call__(self, depth: int, numbers: Numbers = ALL) -> Ranking:
+        of_all = self._known.get(_key(ALL))
+        if of_all and depth <= of_all[0]:
+            return of_all[1](depth, numbers)
+        known = self._known.get(_key(numbers))
+        if known is None or depth > known[0]:
+            known = self._known[_key(numbers)] = depth, known_search(self._search(depth, numbers))
+        return known[1](depth)
+
+
+def _key(numbers: Numbers) -> str:
+    return str(numbers if isinstance(numbers, slice) else numbers.tolist())

@@ -19,13 +19,14 @@ import pyarrow.parquet as pq
 from engine.artifacts.model import ModelFolder
 from engine.artifacts.sweeps import ScoresFolder, ScoresRecord
 from engine.search.systems import Bm25System, System
+from engine.search.tuned import tuned_encoder
 from eval.evaluation import analyser_of
 from eval.report import HELD_OUT
 from eval.retrieval.corpus import Corpus, read_corpus
 from eval.scores.config import ScoresConfig
 from eval.sweeps.measuring import JUDGED, MEASURED, both, clusters_of, query_sets, values_per_query
 from eval.synthetic import held_out_queries
-from eval.systems import dense_system, tuned_encoder
+from eval.systems import dense_system
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place

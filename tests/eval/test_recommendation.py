@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from engine.search.bm25 import Bm25Index
-from engine.search.order import Ranking
-from engine.search.systems import Bm25System, Search
+from engine.search.systems import Bm25System, Search, known_search
 from engine.text.words import words
 from eval.crossfit import CHOSEN, Chosen, Harmless
 from eval.recommendation import ChoiceQueries, CorpusSystems, Measured, crossfitted_columns, recommend
@@ -42,11 +41,7 @@ class Guess:
         first = np.array([[(int(query.split("#")[1]) + self.off) % 30] for query in queries])
         rows = (first + np.arange(30)) % 30
         scores = np.tile(np.linspace(1, 0, 30, dtype=np.float32) ** 8, (len(queries), 1))
-        return lambda depth: self._cut((rows, scores), depth)
-
-    @staticmethod
-    def _cut(ranking: Ranking, depth: int) -> Ranking:
-        return ranking[0][:, :depth].copy(), ranking[1][:, :depth].copy()
+        return known_search((rows, scores))
 
 
 def queries_of(numbers: Sequence[int], text: str) -> Benchmark:

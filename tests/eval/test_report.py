@@ -67,6 +67,13 @@ def test_a_report_from_before_there_was_a_choice_reads_back(tmp_path: Path) -> N
     assert from_json_values(Report, values) == replace(report, recommendation=None)
 
 
+def test_a_report_from_before_the_tuned_model_s_prefixes_were_told_reads_back(tmp_path: Path) -> None:
+    report, _ = small_report(tmp_path)
+    values = report.as_json()
+    del values["settings"]["tuned"]
+    assert from_json_values(Report, values) == replace(report, settings=replace(report.settings, tuned=None))
+
+
 def test_a_report_from_before_systems_had_sizes_and_folds_reads_back(tmp_path: Path) -> None:
     report, _ = small_report(tmp_path)
     assert report.recommendation

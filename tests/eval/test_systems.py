@@ -15,17 +15,10 @@ from engine.search.reranked import RerankedSystem
 from engine.search.systems import DenseSystem, System
 from eval.evaluation import evaluate_systems
 from eval.retrieval.corpus import SYSTEMS, read_corpus, with_words
-from eval.systems import build_systems, describe, scoring_once, tuned_encoder
+from eval.systems import build_systems, describe, scoring_once
 from tests.support.models import write_cross_encoder
 from tests.support.small_run import build_run, place_in, small_config, write_benchmark
 from tests.support.training import write_base
-
-
-def test_the_tuned_model_is_read_like_the_base() -> None:
-    base = small_config().encoder
-    tuned = tuned_encoder(base, Path("/some/model"))
-    assert tuned.model == "/some/model"
-    assert tuned.max_tokens == base.max_tokens
 
 
 def test_names_in_words() -> None:

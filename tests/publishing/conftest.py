@@ -30,7 +30,9 @@ def model(tmp_path: Path) -> Path:
     save_file({"weights": np.arange(64, dtype=np.float32)}, folder / "model.safetensors")
     save_file({"weights": np.zeros(4, np.float32)}, folder / "checkpoints" / "checkpoint-5" / "model.safetensors")
     card = '---\ntags:\n- synthmill\n---\n\nmodel = SentenceTransformer("path/to/this/folder")\n'
-    texts = {"README.md": card, "config.json": "{}", "1_Pooling/config.json": '{"mean": true}', "vocab.txt": "a\nb\n"}
+    modules = '[{"path": ""}, {"path": "1_Pooling"}]'
+    settings = {"config.json": "{}", "modules.json": modules, "1_Pooling/config.json": '{"mean": true}'}
+    texts = {"README.md": card, **settings}
     left = {"record.json": '{"config": "/home/me"}', "_DONE": "", "checkpoints/checkpoint-5/trainer_state.json": "{}"}
     pickles = dict.fromkeys(
         ("optimizer.pt", "scheduler.pt", "rng_state.pth", "pytorch_model.bin", "negatives.npy"), "x"

@@ -14,12 +14,30 @@ from training.card_texts import CARD_TEXTS
 
 def test_a_model_is_its_weights_settings_and_card(model: Path) -> None:
     files = {file.path: file for file in model_files(model, "me/small")}
-    assert set(files) == {"README.md", "config.json", "1_Pooling/config.json", "vocab.txt", "model.safetensors"}
+    assert set(files) == {"README.md", "config.json", "1_Pooling/config.json", "modules.json", "model.safetensors"}
     card = files["README.md"].content
     assert isinstance(card, bytes)
     assert b'SentenceTransformer("me/small")' in card
     assert "path/to/this/folder" in (model / "README.md").read_text(), "the folder's own card stays"
     assert all('"path/to/this/folder"' in text.code for text in CARD_TEXTS.values())
+
+
+OF_A_MODEL = (
+    *("LICENSE", "LICENSE.txt", "NOTICE", "added_tokens.json", "bpe.codes", "config.json", "merges.txt"),
+    *("model.safetensors", "modules.json", "source.spm", "spiece.model", "tokenizer.json", "vocab.txt"),
+)
+"""Terms and tokenizers of many kinds; what of them there is depends on the base."""
+
+
+def test_terms_and_tokenizers_of_all_kinds_are_published(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "encoder"):
+        folder.mkdir(exist_ok=True)
+        for name in OF_A_MODEL:
+            (folder / name).write_text("[]" if name == "modules.json" else "x")
+    (tmp_path / "README.md").write_text("card")
+    assert [file.path for file in model_files(tmp_path, "me/small")] == sorted([*OF_A_MODEL, "README.md"])
+    in_encoder = [file.path for file in system_files(tmp_path) if "/encoder/" in file.path]
+    assert in_encoder == [f"system/encoder/{name}" for name in OF_A_MODEL]
 
 
 def test_weights_in_a_pickle_are_not_published(model: Path) -> None:

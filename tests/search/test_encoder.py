@@ -25,8 +25,8 @@ from engine.search import encoder as encoder_module
 from engine.search.dense import DenseIndex
 from engine.search.encoder import Encoder, EncoderConfig, encoding_device, load_encoder
 from engine.search.pooling import Pooling
+from engine.search.tuned import tuned_encoder
 from engine.search.usage import Similarity, Usage
-from eval.systems import tuned_encoder
 from tests.support.models import write_roberta
 from tests.support.paths import ROOT
 from tests.support.places import NoEngines, printed, quiet_place

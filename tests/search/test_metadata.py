@@ -111,6 +111,8 @@ def test_boosts() -> None:
     assert FIELDS.factors(["changed=1d"]) == pytest.approx([1 / 8, 1 / 4, 1 / 2, 1])
     assert FIELDS.factors(["changed=1w"])[2] == pytest.approx(0.5 ** (1 / 7))
     assert FIELDS.factors([]).tolist() == [1, 1, 1, 1]
+    old = FIELDS.log_factors(["date=0.1d", "stars>=2:0.5"])
+    assert old == pytest.approx([0, -1801, -7301, -7300]), "too small for a factor"
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ from engine.runtime.tracking import NoTracker
 from engine.search.bm25 import Bm25Index
 from engine.search.encoder import EncoderConfig
 from engine.search.systems import Bm25System
+from engine.search.usage import Similarity, Usage
 from engine.storage.run_folders import link
 from engine.storage.store import StepRecord, finish
 from engine.storage.typed import to_json_values
@@ -296,7 +297,7 @@ def small_evaluation(folders: dict[str, Path], *, judged: bool = True) -> Evalua
     evaluation = replace(evaluation, decision=decision)
     evaluation = with_recommendation(config, evaluation, named, CHOSEN, CHOICE.synthetic)
     alone = {"synthetic": replace(MEANING["synthetic"], nearest_other=None)}
-    return replace(evaluation, meaning=MEANING if judged else alone)
+    return replace(evaluation, meaning=MEANING if judged else alone, tuned=Usage("", "", Similarity.cosine))
 
 
 def small_config(benchmark: str = "") -> ReportConfig:

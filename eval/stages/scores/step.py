@@ -24,6 +24,7 @@ from engine.search.cross_encoder import CrossEncoderConfig
 from engine.search.named_models import TUNED, load_named_cross_encoder, load_named_encoder, short_name
 from engine.search.reranked import RerankedSystem
 from engine.search.systems import Bm25System, DenseSystem, System
+from engine.search.tuned import tuned_encoder
 from eval.evaluation import analyser_of
 from eval.given.rows import HELD_OUT_SPLIT
 from eval.retrieval.metrics import evaluate
@@ -32,7 +33,6 @@ from eval.similarity.measure import cosines
 from eval.stages.config import BASE, FIRST, METRICS, MODEL
 from eval.stages.scores.config import StageScoresConfig
 from eval.stages.scores.read import Questions, read_graded, read_questions
-from eval.systems import tuned_encoder
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place

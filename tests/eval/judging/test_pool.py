@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.search.order import Ranking
+from engine.search.systems import known_search
 from eval.judging.pool import best_passages, make_pool, read_pool, write_pool
 from tests.support.pools import QUERIES, small_corpus, small_pool
 from tests.support.small_run import small_systems
@@ -30,10 +30,8 @@ def test_a_pool_is_the_union_of_the_best_documents_of_every_system() -> None:
 def test_documents_are_counted_and_each_is_there_by_its_best_passage() -> None:
     corpus = small_corpus()
 
-    def search(depth: int) -> Ranking:
-        rows = np.array([[1, 0, 3, 2, -1]])[:, :depth]
-        return rows, np.ones(rows.shape, np.float32)
-
+    rows = np.array([[1, 0, 3, 2, -1]])
+    search = known_search((rows, np.ones(rows.shape, np.float32)))
     assert best_passages(search, corpus, 2) == [[1, 3]], "rows 0 and 1 are of one document"
     assert best_passages(search, corpus, 9) == [[1, 3, 2]], "there are no more"
 

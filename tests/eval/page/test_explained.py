@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from rich.console import Console
 
 from engine.search.bm25 import Bm25Index
@@ -98,7 +99,8 @@ def test_what_is_boosted_goes_first_and_says_by_how_much() -> None:
     assert [hit.row for hit in plain] == [1, 2, 0]
     asked = Asked(FIELDS, boost=["stars>=5:3"])
     hits = searches(0.0, asked).explain("red apples", 3)
-    assert [(hit.row, hit.factor) for hit in hits] == [(2, 3.0), (1, 1.0), (0, 1.0)]
+    assert [hit.row for hit in hits] == [2, 1, 0]
+    assert [hit.factor for hit in hits] == pytest.approx([3, 1, 1])
     assert asked.in_words() == ["boost.stars>=5:3"]
     console = Console(width=120)
     with console.capture() as capture:

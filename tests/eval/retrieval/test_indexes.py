@@ -32,12 +32,32 @@ def made_system(rows: int, dim: int = 16) -> DenseSystem:
 
 
 def test_recall_counts_what_was_found_of_the_exact_ones() -> None:
-    exact = np.arange(100)[None].repeat(2, axis=0)
-    found = exact.copy()
-    found[0, :5] = -1
-    found[1] = found[1, ::-1]
-    assert recall(exact, found) == pytest.approx({"10": (0.5 + 0.0) / 2, "100": (0.95 + 1.0) / 2})
-    assert recall(exact[:, :3], exact[:, :3]) == {"10": 1.0, "100": 1.0}
+    rows = np.arange(200)[None].repeat(2, axis=0)
+    scores = np.linspace(1, -1, 200, dtype=np.float32)[None].repeat(2, axis=0)
+    exact = rows[:, :100], scores[:, :100]
+    found = rows[:, 5:105].copy(), scores[:, 5:105].copy()
+    found[0][1, :3], found[1][1, :3] = -1, 0.0
+    assert recall(exact, found) == pytest.approx({"10": (0.5 + 0.2) / 2, "100": (0.95 + 0.92) / 2})
+    few = rows[:, :3], scores[:, :3]
+    assert recall(few, few) == {"10": 1.0, "100": 1.0}
+
+
+def test_another_copy_of_a_text_is_found_as_well() -> None:
+    """One text stands in 200 of 3,000 passages, and the ids of the first of them are nothing that an index knows."""
+    rng = np.random.default_rng(0)
+    system = made_system(3000)
+    copies = rng.permutation(3000)[:200]
+    vectors = system.index.vectors.copy()
+    vectors[copies] = vectors[copies[0]]
+
+    def encode(texts: Sequence[str]) -> np.ndarray:
+        near = vectors[copies[0]] + 0.05 * rng.standard_normal((len(texts), 16))
+        return np.asarray(near / np.linalg.norm(near, axis=1, keepdims=True), np.float32)
+
+    encoder = SimpleNamespace(encode_queries=encode)
+    repeated = DenseSystem("tuned", encoder, DenseIndex(system.index.ids, vectors))  # type: ignore[arg-type]
+    figures = compare_indexes([IndexKind.flat], repeated, ["one", "two", "three"], 0, seed=0).indexes
+    assert figures["flat"].recall == figures[EXACT].recall == {"10": 1.0, "100": 1.0}
 
 
 def test_indexes_stand_beside_exact_search() -> None:

@@ -13,7 +13,8 @@ from engine.search.analyser import Analyser
 from engine.search.bm25 import Bm25Index
 from engine.search.dense import DenseIndex
 from engine.search.encoder import Encoder, EncoderConfig
-from engine.search.systems import Bm25System, DenseSystem, Search, System
+from engine.search.order import Ranking
+from engine.search.systems import Bm25System, DenseSystem, Search, System, vector_search
 from eval.retrieval.benchmark import Benchmark
 from eval.retrieval.corpus import SYSTEMS, Corpus, read_corpus
 from eval.retrieval.metrics import evaluate, ranking
@@ -32,7 +33,7 @@ class VectorSystem:
 
     def prepare(self, queries: Sequence[str]) -> Search:
         assert len(queries) == len(self.vectors)
-        return lambda depth: self.index.search(self.vectors, depth)
+        return vector_search(self.index, self.vectors)
 
 
 def random_corpus(num_documents: int) -> tuple[Corpus, np.ndarray]:
@@ -69,6 +70,55 @@ def test_the_query_itself_is_left_out_unless_it_is_judged_relevant() -> None:
     trec_run = rank_documents(system, Benchmark("x", {"1": "red fox", "3": "red cow"}, qrels), corpus, 100)
     assert set(trec_run["1"]) == {"2", "3"}
     assert "3" in trec_run["3"]
+
+
+def test_one_query_near_repeated_text_is_searched_deeper_alone() -> None:
+    """It is near a text that stands in 300 of 600 documents, and every other query finds enough at once."""
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(600, 8)).astype(np.float32)
+    vectors[:300] = vectors[0]
+    names = [f"d{row:03}" for row in range(600)]
+    texts = ["nothing was found" if row < 300 else f"text {row}" for row in range(600)]
+    corpus = Corpus(names, names, [""] * 600, texts)
+    queries = np.concatenate([vectors[:1], rng.normal(size=(39, 8)).astype(np.float32) - vectors[0]])
+    index = _CountingIndex(names, vectors)
+    sources = {f"q{number:02}": names[-1 - number] for number in range(40)}
+    judged = {name: {source: 1} for name, source in sources.items()}
+    benchmark = Benchmark("x", dict.fromkeys(sources, "x"), judged, sources=sources)
+    trec_run = rank_documents(VectorSystem(index, queries), benchmark, corpus, 10)
+    assert {len(ranked) for ranked in trec_run.values()} == {10}
+    assert index.searched[0] == (40, 11)
+    assert [number for number, _ in index.searched[1:]] == [1] * 5, "11 passages, 22, and so on up to 352"
+    alone = {
+        name: rank_documents(VectorSystem(index, queries[row : row + 1]), one, corpus, 10)[name]
+        for row, (name, one) in enumerate(_each_alone(benchmark).items())
+    }
+    assert trec_run == alone
+
+
+class _CountingIndex(DenseIndex):
+    """An index that notes how many queries were searched how deep."""
+
+    def __init__(self, ids: Sequence[str], vectors: np.ndarray) -> None:
+        super().__init__(ids, vectors)
+        self.searched: list[tuple[int, int]] = []
+
+    def search(self, queries: np.ndarray, k: int) -> Ranking:
+        self.searched.append((len(queries), k))
+        return super().search(queries, k)
+
+
+def _each_alone(benchmark: Benchmark) -> dict[str, Benchmark]:
+    """A benchmark for each query."""
+    return {
+        name: replace(
+            benchmark,
+            queries={name: text},
+            qrels={name: benchmark.qrels[name]},
+            sources={name: benchmark.sources[name]},
+        )
+        for name, text in benchmark.queries.items()
+    }
 
 
 def test_best_passages_keeps_the_first_of_each_document_and_skips_padding() -> None:

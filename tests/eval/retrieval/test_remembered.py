@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.search.bm25 import Bm25Index
 from engine.search.order import Ranking
-from engine.search.systems import Bm25System, Search
+from engine.search.systems import ALL, Bm25System, Numbers, Search
 from eval.retrieval.remembered import RememberedSystem, SearchedOnce
 
 
@@ -26,9 +26,9 @@ class Counting:
         self.prepared += 1
         search = self.system.prepare(queries)
 
-        def counted(depth: int) -> Ranking:
+        def counted(depth: int, numbers: Numbers = ALL) -> Ranking:
             self.depths.append(depth)
-            return search(depth)
+            return search(depth, numbers)
 
         return counted
 
@@ -46,6 +46,17 @@ def test_the_same_queries_are_searched_again_only_for_more() -> None:
     assert (counting.prepared, counting.depths) == (1, [1, 3])
     system.prepare(["fox", "hen"])
     assert counting.prepared == 2, "another order is another list"
+
+
+def test_some_queries_are_searched_deeper_by_themselves_and_once() -> None:
+    counting = Counting()
+    search = RememberedSystem(counting).prepare(["hen", "fox", "red"])
+    whole, some = counting.system.prepare(["hen", "fox", "red"]), np.array([0, 2])
+    for depth, numbers in ((1, ALL), (3, some), (2, some), (3, some), (1, some), (3, np.array([1]))):
+        found, expected = search(depth, numbers), whole(depth)
+        assert np.array_equal(found[0], expected[0][numbers])
+        assert np.array_equal(found[1], expected[1][numbers])
+    assert counting.depths == [1, 3, 3], "what is known of all queries is known of some"
 
 
 def test_a_shared_system_is_searched_once_while_it_is_told_to_and_anew_where_time_is_measured() -> None:
