@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from engine.errors import UserError
 from engine.given.split_names import said_split, split_of_name
 from engine.storage.listing import with_endings
@@ -71,15 +73,20 @@ def _load(folder: Path) -> Any:
 
 
 def _rows(rows: Any, where: str) -> Iterator[Mapping[str, object]]:
-    """Gives the rows of one `datasets.Dataset`, their structs as columns of their own."""
+    """Gives the rows of one `datasets.Dataset`, their structs as columns of their own, without the values of times.
+
+    Those are neither texts nor labels, and Python has none for some of them.
+    """
     flat = rows.flatten()
+    times = [field.name for field in flat.data.schema if pa.types.is_temporal(field.type)]
+    nothing = dict.fromkeys(flat.column_names)
     names = {column: classes for column, feature in flat.features.items() if (classes := _class_names(feature))}
     first = 1
-    for table in flat.with_format("arrow").iter(_ROWS_AT_ONCE):
+    for table in flat.remove_columns(times).with_format("arrow").iter(_ROWS_AT_ONCE):
         for values in python_rows(table, where, first):
             for column, classes in names.items():
                 values[column] = _named(values[column], classes)
-            yield values
+            yield nothing | values
         first += len(table)
 
 

@@ -47,7 +47,7 @@ class FirstPlaces:
             return self._recent[number]
         wanted = np.uint64(number)
         for numbers, places in self._pieces:
-            index = int(np.searchsorted(numbers, wanted))
+            index = int(numbers.searchsorted(wanted))
             if index < len(numbers) and numbers[index] == wanted:
                 return int(places[index])
         return None

@@ -1,8 +1,8 @@
 """Held-out pairs as a benchmark: a query has to find its own passage among all passages of held-out documents.
 
 In: an examples folder of the form `pairs` or `triplets`. Out: queries with the passages that answer them, and the
-passages that are searched. A passage is told by its text, so that no copy of an answer counts as wrong; passages that
-answer nothing, such as the negatives of triplets, are searched with the others. Queries of one document are not
+passages that are searched. Equal queries are one, and equal passages, so that no other answer counts as wrong. What
+answers nothing, such as the negatives of triplets, is searched with the rest. Queries of one document are not
 independent of each other.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from engine.artifacts.documents import equality_text
 from engine.artifacts.examples import ExamplesFolder
 from engine.artifacts.forms import NEGATIVE, PASSAGE, QUERY, Form
-from engine.text.hashes import text_hash
+from engine.text.hashes import query_key, text_hash
 from eval.given.rows import HELD_OUT_SPLIT, draw_examples
 from eval.report import HELD_OUT
 from eval.retrieval.benchmark import Benchmark, make_benchmark
@@ -51,11 +51,13 @@ def read_pairs(folder: ExamplesFolder, limit: int, split: str = HELD_OUT_SPLIT) 
     """
     table, _ = draw_examples(folder, [QUERY, PASSAGE], split, limit)
     query_ids: dict[str, str] = {}
+    queries: dict[str, str] = {}
     texts: dict[str, str] = {}
     documents: dict[str, str] = {}
     qrels: dict[str, dict[str, int]] = {}
     for row in table.to_pylist():
-        query_id = query_ids.setdefault(" ".join(row[QUERY].split()), f"sample-{row['sample_id']}")
+        query_id = query_ids.setdefault(query_key(row[QUERY]), f"sample-{row['sample_id']}")
+        queries.setdefault(query_id, " ".join(row[QUERY].split()))
         passage = passage_id(row[PASSAGE])
         texts[passage] = row[PASSAGE]
         documents.setdefault(query_id, row["document_id"])
@@ -63,7 +65,7 @@ def read_pairs(folder: ExamplesFolder, limit: int, split: str = HELD_OUT_SPLIT) 
     every = set(texts)
     not_drawn: set[int] = set()
     for query, text in _passages(folder, split):
-        name, same = passage_id(text), " ".join(query.split())
+        name, same = passage_id(text), query_key(query)
         every.add(name)
         drawn = query_ids.get(same)
         if same and not drawn:
@@ -73,7 +75,7 @@ def read_pairs(folder: ExamplesFolder, limit: int, split: str = HELD_OUT_SPLIT) 
         if drawn or len(texts) < MOST_PASSAGES:
             texts[name] = text
     name = HELD_OUT if split == HELD_OUT_SPLIT else split
-    benchmark = make_benchmark(name, {query_id: text for text, query_id in query_ids.items()}, qrels)
+    benchmark = make_benchmark(name, queries, qrels)
     left_out = {"max_held_out": len(not_drawn)} if not_drawn else {}
     names = list(texts)
     corpus = Corpus(names, names, [""] * len(names), list(texts.values()))

@@ -52,8 +52,8 @@ def read_table(
         tell: is called with a sentence where the file has no header.
 
     Raises:
-        UserError: broken quoting, a record of another length, no column with the text, or two of one name, with file
-            and line.
+        UserError: broken quoting, a record of another length, no column with the text, or two of one name that may
+            be read, with file and line.
     """
     allow_long_fields()
     form = find_form(file, fields)
@@ -65,7 +65,7 @@ def read_table(
         mark = "<TAB>" if form.delimiter == "\t" else form.delimiter
         hint = f"; where the first line is no header, add one such as {mark.join(('id', 'title', 'text'))}"
         fields.check(form.header, f"{file}:{line}", hint=hint)
-        check_names([name for name in form.header if name], f"{file}:{line}")
+        check_names(list(filter(fields.may_read, filter(None, form.header))), f"{file}:{line}")
     else:
         tell(f"{file} has no header: its first column is read as the id, its second as the text")
     for line, record in records:

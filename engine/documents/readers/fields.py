@@ -58,6 +58,11 @@ class Fields:
                 remedy=f"set documents.text_field (and documents.id_field, documents.title_field) to one of them{hint}",
             )
 
+    def may_read(self, name: str) -> bool:
+        """Tells whether a field may be read: it was set, or has a usual name."""
+        is_usual = name.lower() in (*ID_FIELDS, *TITLE_FIELDS, *TEXT_FIELDS)
+        return is_usual or name in (self.id, self.title, self.text, *self.kept)
+
     def decide(self, rows: Sequence[Mapping[str, object]]) -> Columns:
         """Decides which fields are meant, by what the rows hold."""
         named = {self.id, self.title, self.text}

@@ -20,7 +20,7 @@ from engine.documents.readers.document import SourceDocument
 from engine.errors import UserError
 from engine.storage.lines import NotTextError, UnreadableError, read_json, read_text
 
-_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(?P<lines>.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
+_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(?P<lines>.*?)^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE)
 _FRONT_KEY = re.compile(r"""["']?\w.*?:(?:[ \t].*)?""")
 _FRONT_INSIDE = re.compile(r"[ \t#\]}].*|-(?:[ \t].*)?|")
 """The lines of front matter that begin a value, and those that go on with one or say nothing."""
@@ -30,7 +30,8 @@ _MARKDOWN_RULE = re.compile(r"(?:=+|-{2,})[ \t]*")
 _RST_RULE = re.compile(r"([^\w\s])\1{2,}[ \t]*")
 _WORD = re.compile(r"\w")
 _COMMENT_END = re.compile(r"--!?\s*>")
-_MARKED_SECTION = re.compile(r"<!\[(?:CDATA\[.*?\]\]>|[^<>]*>?)", re.DOTALL)
+_CDATA_END = re.compile(r"\]\]>")
+_MARKED_SECTION = re.compile(r"<!\[[^<>]*>?")
 _BLANK_LINES = re.compile(r"\A(?:[ \t]*\n)+")
 _TITLE_CHARACTERS = 120
 """The first line of a plain text is no title from so many characters on: it is a paragraph."""
@@ -88,11 +89,11 @@ def parse_file(suffix: str, source: str) -> tuple[str, str]:
 
 
 def _without_front_matter(source: str) -> str:
-    """Returns a Markdown text without the YAML before it; two rules around something else are part of the text."""
+    """Returns a Markdown text without the YAML before it, be it empty; two rules around prose are part of the text."""
     front = _FRONT_MATTER.match(source)
     lines = [line.rstrip() for line in front["lines"].split("\n")] if front else []
     begins = [line for line in lines if not _FRONT_INSIDE.fullmatch(line)]
-    is_front = bool(begins) and all(map(_FRONT_KEY.fullmatch, begins))
+    is_front = all(map(_FRONT_KEY.fullmatch, begins)) if begins else not any(lines)
     return source[front.end() :] if front and is_front else source
 
 
@@ -113,10 +114,16 @@ def _markdown_heading(lines: Sequence[str]) -> _Heading | None:
     """Finds the first heading: a line that begins with `#`, or one that is underlined."""
     for number, (line, below) in enumerate(zip_longest(lines, lines[1:], fillvalue="")):
         if hashes := _HASHES.match(line):
-            return _Heading(line[hashes.end() :].rstrip(" \t#").strip(), number, number + 1)
+            return _Heading(_without_closing_hashes(line[hashes.end() :].strip()), number, number + 1)
         if _MARKDOWN_RULE.fullmatch(below) and _WORD.search(line):
             return _Heading(line.strip(), number, number + 2)
     return None
+
+
+def _without_closing_hashes(words: str) -> str:
+    """Returns the words of a heading without the hashes that close it, which stand apart: those of `C#` do not."""
+    rest = words.rstrip("#")
+    return rest.rstrip() if not rest or rest[-1].isspace() else words
 
 
 def _rst_heading(lines: Sequence[str]) -> _Heading | None:
@@ -206,19 +213,31 @@ class _Page(HTMLParser):
         self.heading: list[str] = []
         self._open = dict.fromkeys((*_SILENT, "pre", "h1"), 0)
         self._headings = 0
+        self._absent: set[re.Pattern[str]] = set()
 
     def parse_comment(self, i: int, report: bool = True) -> int:  # noqa: ARG002 (html.parser's signature)
         """Returns where a comment ends, as browsers see it: `<!-->` is one, and `--!>` ends one."""
-        end = _COMMENT_END.search(self.rawdata, i + 2)
-        return end.end() if end else -1
+        return self._end(_COMMENT_END, i + 2)
 
     def parse_html_declaration(self, i: int) -> int:
         """Returns where a declaration ends; html.parser fails on marked sections that it does not know.
 
         Those are left out one by one, and what stands between two of them stays: `<![if !IE]>text<![endif]>`.
         """
+        if self.rawdata.startswith("<![CDATA[", i) and (end := self._end(_CDATA_END, i)) >= 0:
+            return end
         section = _MARKED_SECTION.match(self.rawdata, i)
         return section.end() if section else super().parse_html_declaration(i)
+
+    def _end(self, mark: re.Pattern[str], start: int) -> int:
+        """Returns where the next mark ends; -1 where none follows, which is looked for once: a page is fed as a whole.
+
+        A page of beginnings without an end would else take time that grows with its square.
+        """
+        found = None if mark in self._absent else mark.search(self.rawdata, start)
+        if found is None:
+            self._absent.add(mark)
+        return found.end() if found else -1
 
     def handle_starttag(self, tag: str, attrs: Sequence[tuple[str, str | None]]) -> None:  # noqa: ARG002 (html.parser's signature)
         if tag in self._open:

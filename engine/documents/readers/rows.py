@@ -69,7 +69,8 @@ def read_parquet(files: Sequence[Path], fields: Fields) -> Iterator[SourceDocume
     """Gives one document per row, read in batches and only the columns that may be needed.
 
     Raises:
-        UserError: not a Parquet file, a wrong column, two of one name, or a duplicate id, with file and row (from 1).
+        UserError: not a Parquet file, a wrong column, two of one name that may be read, or a duplicate id, with file
+            and row (from 1).
     """
     rows = (
         Row(index, number, values)
@@ -87,9 +88,9 @@ def _parquet_rows(file: Path, fields: Fields) -> Iterator[dict[str, object]]:
     with open_parquet(file) as parquet:
         schema = parquet.schema_arrow
         fields.check(schema.names, str(file))
-        check_names(schema.names, str(file))
+        check_names(list(filter(fields.may_read, schema.names)), str(file))
         first = 1
-        plain = [name for name in schema.names if not pa.types.is_nested(schema.field(name).type)]
+        plain = [field.name for field in schema if not pa.types.is_nested(field.type)]
         for batch in parquet_batches(parquet, _needed(schema.names, plain, fields)):
             yield from python_rows(batch, str(file), first)
             first += len(batch)

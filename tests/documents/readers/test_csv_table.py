@@ -40,6 +40,14 @@ def test_two_columns_of_one_name_are_refused_and_columns_without_any_are_not(tmp
     ]
 
 
+def test_columns_that_are_not_read_may_have_one_name(tmp_path: Path) -> None:
+    """Issue trackers write a column for each comment or label of an issue, all of one name."""
+    file = put(tmp_path / "a.csv", "id,text,Label,Label\n1,They dance.,bees,dance\n")
+    assert [document.text for document in read(file)] == ["They dance."]
+    with pytest.raises(UserError, match=r"a\.csv:1: the column 'Label' stands twice"):
+        read(file, fields=Fields(kept=("Label",)))
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_whatever_is_written_is_read_back(tmp_path: Path, end: str) -> None:
     """Texts are full of every delimiter, quote and line end, and records go on over lines and past the look."""

@@ -122,6 +122,8 @@ def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
     pq.write_table(pa.Table.from_arrays([texts, texts], names=["text", "text"]), tmp_path / "a.parquet")
     with pytest.raises(UserError, match=r"a\.parquet: the column 'text' stands twice"):
         read(tmp_path / "a.parquet")
+    pq.write_table(pa.Table.from_arrays([texts] * 3, names=["text", "label", "label"]), tmp_path / "b.parquet")
+    assert [document.text for document in read(tmp_path / "b.parquet")] == ["They dance."]
 
 
 def test_a_kept_date_that_python_has_none_for_is_named(tmp_path: Path) -> None:

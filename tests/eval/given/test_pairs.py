@@ -18,14 +18,14 @@ HELD = {"split": "validation", "document_id": "doc"}
 
 def test_equal_texts_are_one_passage_and_equal_queries_one_query(tmp_path: Path) -> None:
     rows = [
-        {"query": "q  one", "passage": "first passage", **HELD},
-        {"query": "q one", "passage": "second passage", **HELD},
+        {"query": "Q  \u00f6ne", "passage": "first passage", **HELD},
+        {"query": "q o\u0308ne", "passage": "second passage", **HELD},
         {"query": "q two", "passage": "first  passage", "split": "validation", "document_id": "other"},
         {"query": "trained", "passage": "trained passage", "split": "train"},
     ]
     held = read_pairs(ExamplesFolder(write_given(tmp_path / "x", Form.pairs, rows)), 0)
     first, second = passage_id("first passage"), passage_id("second passage")
-    assert held.benchmark.queries == {"sample-0": "q one", "sample-2": "q two"}
+    assert held.benchmark.queries == {"sample-0": "Q \u00f6ne", "sample-2": "q two"}
     assert held.benchmark.qrels == {"sample-0": {first: 1, second: 1}, "sample-2": {first: 1}}
     assert held.documents == {"sample-0": "doc", "sample-2": "other"}
     assert set(held.corpus.passage_ids) == {first, second}
