@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from engine.errors import UserError
-from engine.given.split_names import said_split, split_of_name
+from engine.given.split_names import split_of_name
 from engine.storage.listing import with_endings
 from engine.storage.parquet_records import python_rows
 from engine.storage.pickled import refuse_pickled
@@ -22,6 +22,8 @@ from engine.storage.pickled import refuse_pickled
 _SPLITS_FILE, _STATE_FILE = "dataset_dict.json", "state.json"
 """The file that a folder of several splits has, and the one of a single data set."""
 _ROWS_AT_ONCE = 1000
+OF_NO_SIDE = "split of no side"
+"""Why rows are rejected whose split is called neither what is trained on nor what is held out, while others are."""
 
 
 def is_saved_dataset(folder: Path) -> bool:
@@ -34,26 +36,26 @@ def saved_files(folder: Path) -> list[Path]:
     return with_endings(folder, (".arrow", ".json"))
 
 
-def read_saved(folder: Path) -> Iterator[tuple[str, str, Mapping[str, object]]]:
-    """Gives the rows of all splits: the name of the split, the place, and the values by column.
+def read_saved(folder: Path) -> Iterator[tuple[str, str, str, Mapping[str, object]]]:
+    """Gives the rows of all splits: the side of the split, why they are rejected, the place, and the values by column.
+
+    Beside splits whose names say a side, those of others (such as `unsupervised`) are neither trained on nor held out.
 
     Raises:
-        UserError: the folder is damaged, a column holds pickled objects or a value that Python has none for, or a split
-            beside one whose name says its side has a name that says none.
+        UserError: the folder is damaged, or a column holds pickled objects or a value that Python has none for.
     """
     try:
         saved = [(name, rows) for name in _splits(folder) if (rows := _load(folder / name)) is not None]
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         remedy = "write it once more with save_to_disk, or export Parquet files"
         raise UserError(f"is no data set that can be read ({error})", where=str(folder), remedy=remedy) from error
-    if any(split_of_name(name) for name, _ in saved):
-        for name, _ in saved:
-            said_split(name, str(folder), "or save the others without it")
+    sides = {name: split_of_name(name) for name, _ in saved}
     for name, rows in saved:
-        of_split = folder / name
+        of_split, side = folder / name, sides[name]
+        reason = OF_NO_SIDE if any(sides.values()) and not side else ""
         refuse_pickled(rows.data.schema, of_split)
         numbered = enumerate(_rows(rows, str(of_split)), 1)
-        yield from ((name, f"{of_split}: row {number}", values) for number, values in numbered)
+        yield from ((side, reason, f"{of_split}: row {number}", values) for number, values in numbered)
 
 
 def _splits(folder: Path) -> list[str]:

@@ -68,6 +68,8 @@ class Record:
     values: Mapping[str, object]
     split: str
     """The split that its file or data set is named after; empty where that says nothing."""
+    reason: str = ""
+    """Why it is rejected, whatever it holds; empty where it is not."""
 
 
 def find_source(path: str, key: str = KEY, meant: str = "examples") -> Source:
@@ -114,8 +116,8 @@ def read_records(source: Source) -> Iterator[Record]:
         UserError: malformed JSON or CSV, with file and line; a file that is no text, no Parquet file, or damaged.
     """
     if source.kind is Kind.saved:
-        for name, place, values in read_saved(source.path):
-            yield Record(place, values, split_of_name(name))
+        for split, reason, place, values in read_saved(source.path):
+            yield Record(place, values, split, reason)
         return
     for file, split in zip(source.files, source.splits(), strict=True):
         for place, values in _records_of(source.kind, file):

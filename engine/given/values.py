@@ -64,7 +64,7 @@ def read_example(record: Record, columns: Columns) -> Example:
         UserError: its column of splits holds a word that says neither side.
     """
     values: dict[str, object] = {}
-    reasons: list[str] = []
+    reasons = [record.reason] if record.reason else []
     for role, name in columns.names.items():
         if role in (Role.document, Role.split):
             continue

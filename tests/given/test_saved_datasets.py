@@ -9,7 +9,7 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Sequence, Value
 
 from engine.errors import UserError
-from engine.given.saved_datasets import is_saved_dataset, read_saved
+from engine.given.saved_datasets import OF_NO_SIDE, is_saved_dataset, read_saved
 from engine.given.source import Kind, find_source, read_records
 
 
@@ -34,7 +34,7 @@ def test_lists_of_classes_and_structs_are_read(tmp_path: Path) -> None:
     Dataset.from_dict({"text": ["a"], "labels": [[1, 0]], "by": [{"name": "n"}]}, features=features).save_to_disk(
         tmp_path / "saved"
     )
-    ((split, place, values),) = read_saved(tmp_path / "saved")
+    ((split, _, place, values),) = read_saved(tmp_path / "saved")
     assert (split, place) == ("", f"{tmp_path / 'saved'}: row 1")
     assert values == {"text": "a", "labels": ["y", "x"], "by.name": "n"}
 
@@ -42,7 +42,7 @@ def test_lists_of_classes_and_structs_are_read(tmp_path: Path) -> None:
 def test_times_are_not_read_and_a_list_of_dates_that_python_has_none_for_is_named(tmp_path: Path) -> None:
     far, table = pa.array([10**12], pa.timestamp("s")), pa.table({"text": ["a"]})
     Dataset(table.add_column(0, "when", far)).save_to_disk(tmp_path / "times")
-    ((_, _, values),) = read_saved(tmp_path / "times")
+    ((_, _, _, values),) = read_saved(tmp_path / "times")
     assert list(values.items()) == [("when", None), ("text", "a")]
     Dataset(table.append_column("when", pa.array([far.to_numpy()]))).save_to_disk(tmp_path / "saved")
     with pytest.raises(UserError, match="saved: row 1: a value of 'when' cannot be read"):
@@ -53,18 +53,18 @@ def test_a_data_set_without_rows_has_none(tmp_path: Path) -> None:
     rows = Dataset.from_dict({"text": ["a", "b"]})
     nothing = Dataset.from_dict({"text": []})
     DatasetDict({"train": rows, "test": nothing}).save_to_disk(tmp_path / "saved")
-    assert [split for split, _, _ in read_saved(tmp_path / "saved")] == ["train", "train"]
+    assert [split for split, *_ in read_saved(tmp_path / "saved")] == ["train", "train"]
     nothing.save_to_disk(tmp_path / "nothing")
     assert list(read_saved(tmp_path / "nothing")) == []
 
 
-def test_a_split_whose_name_says_no_side_is_refused_beside_one_that_does(tmp_path: Path) -> None:
+def test_a_split_whose_name_says_no_side_is_left_out_beside_one_that_does(tmp_path: Path) -> None:
     rows = Dataset.from_dict({"text": ["a"]})
-    DatasetDict({"train": rows, "challenge": rows}).save_to_disk(tmp_path / "saved")
-    with pytest.raises(UserError, match="saved: the split 'challenge' says neither"):
-        list(read_saved(tmp_path / "saved"))
+    DatasetDict({"train": rows, "test": rows, "unsupervised": rows}).save_to_disk(tmp_path / "saved")
+    said = [(split, reason) for split, reason, *_ in read_saved(tmp_path / "saved")]
+    assert said == [("train", ""), ("validation", ""), ("", OF_NO_SIDE)]
     DatasetDict({"easy": rows, "challenge": rows}).save_to_disk(tmp_path / "others")
-    assert [split for split, _, _ in read_saved(tmp_path / "others")] == ["easy", "challenge"]
+    assert [(split, reason) for split, reason, *_ in read_saved(tmp_path / "others")] == [("", "")] * 2
 
 
 @pytest.mark.parametrize("content", ["{", "[1]", "null", '{"features": "x"}'])

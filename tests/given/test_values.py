@@ -109,6 +109,12 @@ def test_a_row_whose_word_says_neither_side_is_refused(said: object) -> None:
     assert "examples.columns.split=none" in caught.value.remedy
 
 
+def test_a_row_of_a_split_of_no_side_is_rejected_whatever_it_holds() -> None:
+    values = {"query": "q", "passage": "p"}
+    example = read_example(Record("F:1", values, "", "split of no side"), find_columns(list(values), {}, None, "F"))
+    assert (example.reason, example.texts, example.query) == ("split of no side", (), "")
+
+
 def test_a_column_without_a_name_is_no_document() -> None:
     record = Record("F:1", {"": "0", "query": "q", "passage": "p"}, "")
     assert read_example(record, find_columns(["", "query", "passage"], {}, None, "F")).document == ""
