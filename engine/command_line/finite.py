@@ -7,10 +7,12 @@ where the schema leaves open what a mapping holds, so that no check of a single 
 from __future__ import annotations
 
 import math
+import typing
 from collections.abc import Iterator
 
 from omegaconf import DictConfig, OmegaConf
 
+from engine.command_line.schema import annotated_type
 from engine.errors import check_setting
 
 
@@ -24,7 +26,14 @@ def check_finite(config: DictConfig) -> None:
         UserError: a number is not finite; its key is named.
     """
     for key, number in _numbers(OmegaConf.to_container(config, resolve=False)):
-        check_setting(math.isfinite(number), key, number, "a finite number", fault="is no finite number")
+        check_setting(math.isfinite(number), key, number, _allowed(key, number), fault="is no finite number")
+
+
+def _allowed(key: str, number: float) -> str:
+    """Says what may stand in the place of a number; where texts may, `nan` in quotes is one, as that of a language."""
+    kind = annotated_type(key.split("."))
+    is_number = float in (kind, *typing.get_args(kind))
+    return "a finite number" if is_number else f"a finite number, or quote it where it is a text: '\"{number}\"'"
 
 
 def _numbers(value: object, key: str = "") -> Iterator[tuple[str, float]]:

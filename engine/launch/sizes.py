@@ -8,7 +8,7 @@ up on demand would be waited for until the job's time is over.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -145,14 +145,18 @@ def _most_nodes(launcher: Launcher, config: LaunchConfig, gpus: float) -> int:
     return without + (config.nodes if config.gpus_per_node else 0)
 
 
-def _most_engines(nodes: Iterable[int], gpus: int, size: float) -> int:
+def _most_engines(nodes: Sequence[int], gpus: int, size: float) -> int:
     """Returns how many engines of a size fit as many nodes as have so many GPUs, chosen so that most do.
+
+    Where all nodes come up, as pods do, there is nothing to choose, and of a thousand nodes a choice takes long.
 
     Args:
         nodes: the GPUs of each node that may come up.
         gpus: how many GPUs are wanted; the last node comes up whole, where it has more than are missing.
         size: the GPUs of an engine.
     """
+    if gpus >= sum(nodes):
+        return sum(gpu_slots(node, size) for node in nodes)
     best = [0] * (gpus + 1)
     for node in nodes:
         for left in range(gpus, 0, -1):
@@ -233,4 +237,4 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 def _number(value: object, unknown: float) -> float:
-    return float(value) if isinstance(value, int | float) else unknown
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else unknown

@@ -32,6 +32,7 @@ import pyarrow.parquet as pq
 from engine.artifacts.columns import CONDITION_PREFIX
 from engine.artifacts.examples import KEPT_FILE, REJECTED_FILE
 from engine.artifacts.samples import SamplesFolder
+from engine.errors import UserError
 from engine.runtime.tracking import Finished, Mode, Outcome, outcome_of
 from engine.storage.files import make_folder, write_json
 from engine.storage.remote.tracking_notes import TOLD_FILE, read_told
@@ -72,7 +73,7 @@ class TrackedResults:
         self._told = dict[str, list[str]]()
         """What the tracker has of the entries that this start has told of, once it is closed."""
         self._last = {step.entry: step.fingerprint for step in steps}
-        self._has_begun = False
+        self._has_begun = self._has_warned = False
 
     @contextlib.contextmanager
     def until_closed(self) -> Iterator[TrackedResults]:
@@ -131,6 +132,8 @@ class TrackedResults:
     def _note(self, *, has_all: bool = False) -> None:
         """Notes what is known by now; where nothing has changed, or the tracker failed, the file stays as it is.
 
+        So does one that was damaged while the run goes on, which ends for no note.
+
         Args:
             has_all: whether the tracker has what it was told; MLflow has it at once.
         """
@@ -138,7 +141,13 @@ class TrackedResults:
             return
         if has_all or self._config.mode is Mode.mlflow:
             self._noted |= self._told
-        kept = read_told(self._file.parent)
+        try:
+            kept = read_told(self._file.parent)
+        except UserError as failure:
+            if not self._has_warned:
+                self._place.console.warn(f"what the tracker was told is not noted, and may be told again: {failure}")
+            self._has_warned = True
+            return
         if self._noted != kept.get(self._config.goal, {}):
             make_folder(self._file.parent, where=str(self._file.parent))
             write_json(self._file, {**kept, self._config.goal: self._noted})

@@ -142,7 +142,8 @@ def _compare_set(runs: Sequence[ComparedRun], kind: str, bootstrap: Bootstrap) -
     if not queries:
         return None
     first = runs[0].sets[kind]
-    clusters = [first.sources.get(query, f"query {number}") for number, query in enumerate(queries)]
+    sources = max((run.sets[kind] for run in runs), key=lambda known: known.knows_copies).sources
+    clusters = [sources.get(query, f"query {number}") for number, query in enumerate(queries)]
     systems = _rows_of(runs, kind)
     differences: dict[tuple[str, str], Floats] = {}
     for row, names in systems.items():

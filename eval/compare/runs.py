@@ -73,11 +73,13 @@ class QuerySet:
         reached: what each query reached, by system and query.
         sources: the document that a synthetic query was written from, copies being one where the report says it, by
             query; empty for those of people.
+        knows_copies: whether the report says which documents are copies, as older ones do not.
     """
 
     name: str
     reached: Mapping[str, Mapping[Query, Reached]]
     sources: Mapping[Query, str]
+    knows_copies: bool = True
 
     @property
     def queries(self) -> set[Query]:
@@ -197,4 +199,4 @@ def _query_set(rows: Sequence[dict[str, Any]], qrels: Mapping[str, Mapping[str, 
     if kind == HELD_OUT:
         units = {row["query_id"]: row.get(UNIT) for row in rows}
         sources = {query: units[query_id] or next(iter(qrels[query_id])) for query_id, query in known.items()}
-    return QuerySet(rows[0]["collection"], reached, sources)
+    return QuerySet(rows[0]["collection"], reached, sources, knows_copies=UNIT in rows[0])

@@ -62,3 +62,11 @@ def test_what_is_written_is_named_also_where_the_schema_is_open(override: str, w
     with pytest.raises(UserError, match="is no finite number") as caught:
         load_config([override])
     assert caught.value.where == where
+
+
+@pytest.mark.parametrize("override", ["model.label=nan", "task.exclude=[{lang: nan}]"])
+def test_a_text_that_reads_as_no_number_is_to_be_quoted(override: str) -> None:
+    with pytest.raises(UserError) as caught:
+        load_config([override])
+    assert caught.value.remedy == "set it to a finite number, or quote it where it is a text: '\"nan\"'"
+    check_finite(OmegaConf.create({"model": {"label": "nan"}}))

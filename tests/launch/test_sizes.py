@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,21 @@ def test_what_a_file_does_not_say_is_left_to_ray(text: str, tmp_path: Path) -> N
         assert gpus_to_count_on(Launcher.aws, nodes, {8.0}, most=4) == 4
     nodes = LaunchConfig(cluster_yaml=str(tmp_path / "there-is-none.yaml"))
     check_workers(Launcher.aws, 1000, 1.0, nodes)
+
+
+def test_a_number_that_is_none_is_what_a_file_does_not_say(tmp_path: Path) -> None:
+    (tmp_path / "cluster.yaml").write_text(
+        "{max_workers: .inf, available_node_types: {a: {max_workers: .nan, resources: {CPU: 8, GPU: 1}}}}"
+    )
+    nodes = LaunchConfig(cluster_yaml=str(tmp_path / "cluster.yaml"))
+    check_workers(Launcher.aws, 2, 1.0, nodes)
+    assert gpus_to_count_on(Launcher.aws, nodes, {1.0}, most=4) == 2
+
+
+def test_a_thousand_pods_are_counted_at_once() -> None:
+    began = time.monotonic()
+    assert gpus_to_count_on(Launcher.kuberay, LaunchConfig(nodes=1000, gpus_per_node=8), {3.0}) == 6002
+    assert time.monotonic() - began < 1
 
 
 def test_training_on_instances_of_unknown_size_is_left_to_ray(tmp_path: Path) -> None:

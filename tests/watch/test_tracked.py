@@ -21,7 +21,7 @@ from engine.runtime.tracking import Finished, Mode, NoTracker, Outcome, Tracking
 from engine.storage.store import StepRecord, finish
 from engine.watch.tracked import TrackedResults, track_result
 from tests.support.committed import begin, commit
-from tests.support.places import quiet_place
+from tests.support.places import printed, quiet_place
 
 
 @dataclass(frozen=True)
@@ -169,6 +169,21 @@ def test_what_a_killed_start_told_of_is_told_again_until_a_start_closes_the_trac
     assert starts.told_of() == {"offline": {"model": [starts.step.fingerprint]}}
     assert len(starts.start(is_new=True).artifacts) == 1, "it was removed from the store, and made once more"
     assert starts.start().artifacts == []
+
+
+def test_a_note_that_is_damaged_while_a_run_goes_on_ends_nothing(tmp_path: Path) -> None:
+    starts, notebook = Starts(tmp_path), Notebook()
+    starts.start()
+    place = quiet_place(tmp_path, notebook)
+    with TrackedResults(place, TrackingConfig(mode=Mode.online)).until_closed() as results:
+        starts.file.write_text("[")
+        results.begin()
+        results.track(starts.step, starts.made, is_new=True)
+    assert (notebook.outcomes, len(notebook.artifacts)) == ([Outcome.finished], 1)
+    assert starts.file.read_text() == "["
+    assert printed(place).count("what the tracker was told is not noted, and may be told again") == 1
+    with pytest.raises(UserError, match="is damaged"):
+        TrackedResults(place, TrackingConfig(mode=Mode.offline))
 
 
 def test_a_start_that_is_killed_before_it_begins_leaves_what_it_made_to_the_next(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from engine.storage.remote.address import Address, is_address, is_url, read_addr
 from engine.storage.remote.cache import cache_path
 from engine.storage.remote.claims import State, look_at, read_state, to_stderr
 from engine.storage.remote.objects import Objects
-from engine.storage.remote.runs import LATEST, RUN, STARTING, STATUS, restore_run
+from engine.storage.remote.runs import LATEST, RUN, STARTING, STATUS, check_content, restore_run
 from engine.storage.remote.store import RemoteStore
 from engine.storage.remote.stores import objects_at
 from engine.storage.run_folders import lock_file
@@ -105,7 +105,7 @@ def fetch_run(run: str) -> str:
         Its folder here; a path as it is.
 
     Raises:
-        UserError: there is no run behind the URL.
+        UserError: there is no run behind the URL, or it is damaged.
     """
     if not is_address(run):
         return run
@@ -114,6 +114,7 @@ def fetch_run(run: str) -> str:
     content = read_state(objects, RUN).content
     if content is None:
         raise _no_run(run)
+    check_content(content, str(address))
     runs_dir = address.at(address.prefix.removesuffix(content["name"]).rstrip("/"))
     store = RemoteStore(str(runs_dir))
     run_dir = store.runs_dir / content["name"]
@@ -126,6 +127,7 @@ def fetch_run(run: str) -> str:
         locked(lock_file(run_dir), wait=False, shared=True),
     ):
         content = read_state(objects, RUN).content or content  # whoever held the locks may have changed it
+        check_content(content, str(address))
         restore_run(content, store.cache)
     for folder in sorted(set(content["links"].values())):
         store.fetch(store.cache.store.root / folder)
@@ -136,12 +138,13 @@ def look_at_run(url: str) -> RunByUrl:
     """Tells who works on a run behind a URL, what of it is made, and what its driver said last.
 
     Raises:
-        UserError: there is no run behind the URL.
+        UserError: there is no run behind the URL, or what is known of it is damaged.
     """
     address = _address_of_run(url)
     state, age_seconds = look_at(objects_at(address), RUN)
     if state.content is None and not state.holder:
         raise _no_run(url)
+    check_content(state.content, str(address))
     content = state.content or {}
     entries, earlier = sorted(content.get("links", ())), sorted(content.get("earlier", ()))
     return RunByUrl(str(address), state.holder, age_seconds, entries, earlier, *_said_of(objects_at(address), state))
@@ -151,7 +154,7 @@ def _said_of(objects: Objects, state: State) -> tuple[Mapping[str, Any] | None, 
     """Reads what was said last by the driver that works on a run, or, where nobody does, by the last one that began."""
     for name in (STATUS, STARTING) if state.holder else (STATUS,):
         there = objects.read(name)
-        said: dict[str, Any] = json.loads(there.body) if there else {}
+        said = _object_of(there.body, objects.url(name), "fence") if there else {}
         if there and (not state.holder or said["fence"] == state.fence):
             return said, there.age_seconds
     return None, 0.0
@@ -161,9 +164,26 @@ def _address_of_run(run: str) -> Address:
     """Reads the URL of a run; that of the latest one leads to the run that it stands for."""
     address = read_address(run, where=run)
     parent, _, last = address.prefix.rpartition("/")
-    if last == LATEST and (latest := objects_at(address.at(parent)).read(f"{LATEST}.json")):
-        return address.at(parent).below(json.loads(latest.body)["name"])
+    objects = objects_at(address.at(parent))
+    if last == LATEST and (latest := objects.read(file := f"{LATEST}.json")):
+        return address.at(parent).below(str(_object_of(latest.body, objects.url(file), "name")["name"]))
     return address
+
+
+def _object_of(body: bytes, where: str, key: str) -> dict[str, Any]:
+    """Reads a small object that a driver left beside runs.
+
+    Raises:
+        UserError: it is damaged, or lacks what is asked of it.
+    """
+    try:
+        said = json.loads(body)
+    except ValueError:
+        said = None
+    if not isinstance(said, dict) or key not in said:
+        remedy = "delete it: the next run to go on there writes it anew"
+        raise UserError(f"is damaged: it has no {key!r} that synthmill wrote", where=where, remedy=remedy)
+    return said
 
 
 def _no_run(run: str) -> UserError:

@@ -77,7 +77,7 @@ class RunClaim:
             remedy = f"wait for it, or, if it was killed, for {held.seconds:.0f} s; or give this one its own run_dir"
             raise UserError(what, where=where, remedy=remedy) from held
         try:
-            _check_content(claim.content, where)
+            check_content(claim.content, where)
         except BaseException:
             claim.end(claim.content)
             raise
@@ -209,8 +209,16 @@ def _drop_others(run_dir: Path, links: Collection[str], store: Path) -> None:
         remove_if_empty(folder)
 
 
-def _check_content(content: Any, where: str) -> None:
-    """Refuses what another version wrote, and what is damaged; nothing at all is fine."""
+def check_content(content: Any, where: str) -> None:
+    """Refuses what another version wrote, and what is damaged; nothing at all is fine.
+
+    Args:
+        content: what was committed of a run.
+        where: the URL of the run.
+
+    Raises:
+        UserError: it is not what `RunClaim.save` writes.
+    """
     if content is None:
         return
     written = content.get("format") if isinstance(content, dict) else None

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from engine.errors import UserError
 from eval.compare.figures import ADVISED, compare_runs, shared_queries, values_of
 from eval.compare.runs import ComparedRun, read_run
-from eval.report import HELD_OUT, JUDGED
+from eval.report import HELD_OUT, JUDGED, UNIT
 from eval.significance import Bootstrap
 from tests.support.compared import (
     asking_otherwise,
@@ -70,6 +71,15 @@ def test_intervals_are_drawn_by_documents_of_which_copies_are_one(first: Compare
     )
     clusters = [compare_runs([run, other], BOOTSTRAP).shared[1].clusters for run in (first, copied)]
     assert clusters == [5, 4]
+
+
+def test_what_one_report_says_of_copies_holds_beside_an_older_one(tmp_path: Path) -> None:
+    folders = [write_finished_run(tmp_path / name, "seed: 1\n", with_copies) for name in ("older", "newer")]
+    file = folders[0] / "report" / "per_query.parquet"
+    pq.write_table(pq.read_table(file).drop_columns([UNIT]), file)
+    older, newer = (read_run(str(folder), folder.parent.name) for folder in folders)
+    clusters = [compare_runs(runs, BOOTSTRAP).shared[1].clusters for runs in ([older, newer], [newer, older])]
+    assert clusters == [4, 4]
 
 
 def test_what_a_report_shows_cross_fitted_is_compared_cross_fitted(first: ComparedRun, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from engine.errors import UserError
 from engine.storage.files import locked
 from engine.storage.remote.cache import Cache, cache_path
+from engine.storage.remote.claims import Claim
 from engine.storage.remote.opening import below, fetch_run, look_at_run, open_sharing, run_dir_here, runs_dir_here
 from engine.storage.remote.runs import restore_run
 from engine.storage.remote.store import RemoteStore
@@ -100,6 +101,34 @@ def test_what_a_driver_says_is_looked_at_as_long_as_it_is_of_that_driver(bucket:
         store.share_status({}, has_begun=False)
     assert said() == 3, "a start that was refused before it began leaves what the last one said"
     assert look_at_run(f"{bucket.url}/demo").said_seconds < 60
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        *[([], "format"), ({"format": 1, "name": "demo"}, "config")],
+        ({"format": 1, "name": "demo", "config": "", "links": ["x"]}, "links"),
+    ],
+)
+def test_a_damaged_run_is_neither_fetched_nor_looked_at(bucket: Bucket, value: object, name: str) -> None:
+    with Claim.take(bucket.objects(), "demo/run.json", "h/1/c") as claim:
+        claim.end(value)
+    for read in (fetch_run, look_at_run):
+        with pytest.raises(UserError, match=f"demo: is damaged: run.json has no '{name}' that synthmill wrote"):
+            read(f"{bucket.url}/demo")
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b"\xff"])
+def test_what_drivers_leave_beside_runs_may_be_damaged(bucket: Bucket, body: bytes) -> None:
+    store = RemoteStore(bucket.url)
+    with store.holding_run(store.runs_dir / "demo"):
+        begin_run(store.runs_dir / "demo", "seed: 1")
+        store.end_run()
+    bucket.objects().put("demo/status.json", body)
+    bucket.objects().put("latest.json", body)
+    for name, file in (("demo", "demo/status.json"), ("latest", "latest.json")):
+        with pytest.raises(UserError, match=f"{file}: is damaged: it has no .*; delete it: the next run"):
+            look_at_run(f"{bucket.url}/{name}")
 
 
 @pytest.mark.parametrize("name", ["demo", "latest"])
