@@ -25,6 +25,9 @@ from engine.search.fusion import POOL, Gains, standardised
 from engine.search.order import Ranking, Rows
 from engine.search.systems import Search, System, known_search
 
+_HIGHEST = 127.0
+"""The logarithm of the highest score that is given; float32 ends just above, and what counts more is ordered before."""
+
 
 @dataclass(frozen=True, eq=False)
 class BoostedSystem:
@@ -51,7 +54,7 @@ class BoostedSystem:
         with np.errstate(divide="ignore"):  # the last of a ranking that was cut counts nothing
             logs = np.log2(self._counted((rows, scores))) + self.log_factors[rows]
         order = np.lexsort((self.ranks_of_ids[rows], -logs, ~is_found), axis=1)
-        counted = np.where(is_found, np.exp2(logs), 0.0).astype(np.float32)
+        counted = np.where(is_found, np.exp2(np.minimum(logs, _HIGHEST)), 0.0).astype(np.float32)
         return known_search((np.take_along_axis(rows, order, axis=1), np.take_along_axis(counted, order, axis=1)))
 
     def _counted(self, ranking: Ranking) -> NDArray[np.float64]:

@@ -30,6 +30,13 @@ def test_a_factor_moves_a_passage_and_adds_none() -> None:
     assert boosted(2)[0].tolist() == [[2, 1], [2, 0]]
 
 
+@pytest.mark.filterwarnings("error")
+def test_factors_that_no_score_holds_order_passages_all_the_same() -> None:
+    rows, scores = BoostedSystem("x", FOUND, np.array([0.0, 900.0, 0.0, 800.0]), RANKS).prepare(["", ""])(4)
+    assert rows[0].tolist() == [1, 3, 0, 2]
+    assert np.isfinite(scores).all()
+
+
 def test_negative_scores_are_boosted_upwards_too() -> None:
     below = FoundSystem("x", (FOUND.ranking[0], FOUND.ranking[1] - 10))
     assert BoostedSystem("x", below, np.log2([1, 4, 1, 1]), RANKS).prepare(["", ""])(1)[0][0].tolist() == [1]
