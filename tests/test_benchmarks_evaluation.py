@@ -82,7 +82,10 @@ def test_made_queries_find_their_passages(
     monkeypatch.setattr(evaluation, "call_in_own_process", call_here)
     options = evaluation.parse(["--passages", "2001", "--queries", "40"])
     (tmp_path / "large").mkdir()
-    assert not evaluation.report_large(evaluation.measure_large(options, tmp_path / "large"))
+    figures = evaluation.measure_large(options, tmp_path / "large")
+    assert figures["peak_bytes"] >= figures["before_bytes"] > 0, "of this process, whatever its other tests took"
+    assert evaluation.report_large({**figures, "peak_bytes": 4.1e9})
+    assert not evaluation.report_large({**figures, "peak_bytes": 3.9e9})
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "evaluation.large_found value 1.000 share of the sources first"
 

@@ -17,6 +17,7 @@ from engine.storage.remote.runs import RunClaim
 from engine.storage.remote.tracking_notes import count_starts, note_starts, read_tracking, restore_tracking
 from engine.storage.run_folders import begin_run
 from tests.support.object_store import Bucket
+from tests.support.waiting import wait_until
 from tests.support.wandb_files import read_records
 
 TOLD = {"offline": {"model": ["a"]}, "online": {"model": ["b"]}, "mlflow": {"model": ["c"]}, "mlflow_12": {"x": ["d"]}}
@@ -61,6 +62,10 @@ def test_a_run_that_told_nothing_keeps_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def has_history(file: Path) -> bool:
+    return any(record.HasField("history") for record in read_records(file))
+
+
 def test_a_run_of_wandb_goes_on_on_another_machine(bucket: Bucket, tmp_path: Path) -> None:
     def start(name: str) -> Path:
         bucket.use_cache(tmp_path / name)
@@ -80,7 +85,9 @@ def test_a_run_of_wandb_goes_on_on_another_machine(bucket: Bucket, tmp_path: Pat
 
     ids, steps = set(), []
     for name in ("one machine", "another"):
-        records = read_records(start(name))
+        file = start(name)
+        wait_until(lambda file=file: has_history(file), "W&B's own process, which may write after a run has ended")  # type: ignore[misc]
+        records = read_records(file)
         ids |= {record.run.run_id for record in records if record.HasField("run")}
         steps += [record.history.step.num for record in records if record.HasField("history")]
     assert len(ids) == 1
