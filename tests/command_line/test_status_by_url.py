@@ -10,17 +10,21 @@ from engine.command_line.main import main
 from engine.command_line.status import NOT_WELL, Options
 from engine.command_line.status_by_url import show_run_by_url
 from engine.storage.remote.claims import Claim
+from engine.storage.run_folders import FORMAT
 from engine.storage.typed import to_json_values
 from engine.watch.made import Kept, Made
 from engine.watch.status import RunState, Status
 from tests.command_line.test_status import NOW
 from tests.support.object_store import Bucket, every_store
 
+WHOLE = {"format": FORMAT, "name": "demo", "config": "seed: 1", "links": {}, "earlier": []}
+"""What a driver writes of a run in which nothing is made."""
+
 
 @every_store
 def test_who_works_on_a_run_is_told(bucket: Bucket, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     claim = Claim.take(bucket.objects(), "demo/run.json", "node2/4711/other")
-    claim.write({"links": {"samples": "samples/ab", "documents": "documents/cd"}})
+    claim.write(WHOLE | {"links": {"samples": "samples/ab", "documents": "documents/cd"}})
     assert main(["status", f"{bucket.url}/demo"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert f"{bucket.url}/demo: goes on (pid 4711 on node2), heard of" in said
@@ -65,7 +69,7 @@ def say(bucket: Bucket, claim: Claim, status: Status, **others: object) -> None:
 
 def test_how_far_a_run_is_is_told_as_of_a_folder(bucket: Bucket, capsys: pytest.CaptureFixture[str]) -> None:
     claim = Claim.take(bucket.objects(), "demo/run.json", "node2/4711/other")
-    claim.write({"links": {"documents": "documents/cd"}, "earlier": ["report"]})
+    claim.write(WHOLE | {"links": {"documents": "documents/cd"}, "earlier": ["report"]})
     made, kept = Made(1200, 34, 7200.0, 0.0, 4.5), Kept(180, 256, is_curated=False)
     say(bucket, claim, NOW, made=to_json_values(made), kept=to_json_values(kept))
     assert main(["status", f"{bucket.url}/demo"]) == 0
@@ -102,7 +106,7 @@ def test_how_a_run_ended_is_told(
     bucket: Bucket, capsys: pytest.CaptureFixture[str], state: RunState, code: int, words: str
 ) -> None:
     claim = Claim.take(bucket.objects(), "demo/run.json", "node2/4711/other")
-    claim.end({"links": {"documents": "documents/cd"}})
+    claim.end(WHOLE | {"links": {"documents": "documents/cd"}})
     say(bucket, claim, replace(NOW, state=state, written=NOW.began + 600, message="the disk is full"))
     assert main(["status", f"{bucket.url}/demo", "--follow"]) == code, "one that is over is shown once"
     said = " ".join(capsys.readouterr().out.split())
@@ -115,7 +119,7 @@ def test_a_driver_that_gave_its_claim_back_and_said_nothing_more_has_ended_and_i
     bucket: Bucket, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     claim = Claim.take(bucket.objects(), "demo/run.json", "node2/4711/other")
-    claim.end({"links": {}})
+    claim.end(WHOLE)
     say(bucket, claim, NOW)
     assert main(["status", f"{bucket.url}/demo"]) == 0
     assert "is about to end" in capsys.readouterr().out
@@ -135,7 +139,7 @@ def test_a_driver_that_went_on_and_holds_its_claim_for_too_long_has_died(
     bucket: Bucket, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     claim = Claim.take(bucket.objects(), "demo/run.json", "node2/4711/other")
-    claim.write({"links": {}})
+    claim.write(WHOLE)
     say(bucket, claim, NOW)
     monkeypatch.setattr("engine.command_line.status_by_url.LEASE_SECONDS", -10.0)
     assert main(["status", f"{bucket.url}/demo"]) == NOT_WELL
@@ -149,7 +153,7 @@ def test_who_follows_a_run_sees_how_it_ends(
     say(bucket, claim, NOW)
 
     def end(_seconds: float) -> None:
-        claim.end({"links": {}})
+        claim.end(WHOLE)
         say(bucket, claim, replace(NOW, state=RunState.failed, message="ValueError: a defect"))
 
     monkeypatch.setattr("time.sleep", end)
